@@ -1,0 +1,96 @@
+"""What a day does to the world.
+
+What belongs here: how many listings change in which way, and which. What does not: the effect of
+a change (``changes``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from random import Random
+
+from rets_pipeline.sandbox.changes import ADDED, REMOVED, RESTORED
+
+#: shares of all listings that a day changes, by kind: together about 4 %
+_DAILY = {
+    "price": 0.0100,
+    "remarks": 0.0060,
+    "open_house": 0.0060,
+    "photo_replaced": 0.0025,
+    "photo_added": 0.0025,
+    "photo_removed": 0.0020,
+    "photos_reordered": 0.0020,
+    "status": 0.0020,
+    "touched": 0.0040,
+    "timestamp_backwards": 0.0015,
+    "timestamp_long_ago": 0.0015,
+}
+_GONE = _NEW = 0.01
+#: of the listings that are gone, back on the market
+_BACK = 0.05
+#: below this many listings, not every kind happens every day
+_ENOUGH = 50
+#: what a timestamp that moves the wrong way brings along: one who looks for newer ones misses it
+BROUGHT_ALONG = {"timestamp_backwards": "remarks", "timestamp_long_ago": "price"}
+
+#: kind to listings; for ``added`` the number of listings
+Plan = list[tuple[str, int]]
+
+
+def plan(
+    listings: Mapping[int, object],
+    gone: Mapping[int, object],
+    day: int,
+    random: Random,
+    possible: Callable[[str, int], bool],
+) -> Plan:
+    """What happens on a day: pairs of a kind and a key, each key once; for ``added`` the key is 0.
+
+    Args:
+        listings: the live ones.
+        gone: those that left earlier.
+        day: the number of the day.
+        random: chance of the day.
+        possible: whether a change of that kind can happen to that listing.
+    """
+    pool = deque(random.sample(list(listings), len(listings)))
+    steps: Plan = []
+    for kind, count in _counts(len(listings), day).items():
+        steps.extend((kind, key) for key in _take(pool, kind, count, possible))
+    steps.extend((RESTORED, key) for key in random.sample(list(gone), _back(len(gone))))
+    steps.extend((ADDED, 0) for _ in range(_share(len(listings), _NEW)))
+    return steps
+
+
+def _counts(size: int, day: int) -> dict[str, int]:
+    shares = {REMOVED: _GONE, **_DAILY}
+    if size >= _ENOUGH:
+        return {kind: _share(size, share) for kind, share in shares.items()}
+    # A small world: a few kinds a day, others on the next.
+    kinds = list(shares)
+    count = min(len(kinds), (size + 3) // 4)
+    return {kinds[(day * count + number) % len(kinds)]: 1 for number in range(count)}
+
+
+def _share(size: int, share: float) -> int:
+    return max(1, round(size * share))
+
+
+def _back(gone: int) -> int:
+    return max(1, round(gone * _BACK)) if gone else 0
+
+
+def _take(
+    pool: deque[int], kind: str, count: int, possible: Callable[[str, int], bool]
+) -> list[int]:
+    taken: list[int] = []
+    for _ in range(len(pool)):
+        if len(taken) == count:
+            break
+        key = pool.popleft()
+        if kind == REMOVED or possible(kind, key):
+            taken.append(key)
+        else:
+            pool.append(key)
+    return taken

@@ -1,0 +1,88 @@
+"""The present state in plain words, for tests to compare with.
+
+What belongs here: JSON of facts. Its words are ours, not DDF's, so that a test that compares
+does not repeat DDF's reading. What does not: changing anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rets_pipeline.sandbox.clock import eastern_ticks, iso, ticks_to_seconds
+from rets_pipeline.sandbox.listing import Listing, ListingState, Photo
+from rets_pipeline.sandbox.photos import SIZES, Studio, photo_path
+from rets_pipeline.sandbox.world import Sandbox
+
+
+def truth(
+    world: Sandbox, studio: Studio, states: Iterable[ListingState], now: int, sizes: Sequence[str]
+) -> dict[str, Any]:
+    """The truth about some listings.
+
+    Args:
+        world: that they belong to.
+        studio: makes the images whose hashes are wanted.
+        states: of the listings.
+        now: the sandbox's time.
+        sizes: thumbnail, medium, large: those whose hashes are wanted; each image is made.
+    """
+    return {
+        "now": iso(now),
+        "listings": {
+            str(state.key): _listing(world.listing(state), studio, sizes) for state in states
+        },
+    }
+
+
+def _listing(listing: Listing, studio: Studio, sizes: Sequence[str]) -> dict[str, Any]:
+    address, building = listing.address, listing.building
+    return {
+        "last_updated": iso(listing.updated),
+        "listing_id": listing.listing_id,
+        "board": str(listing.place.board),
+        "property_type": listing.details["PropertyType"],
+        "transaction_type": listing.transaction_type,
+        "price": listing.price,
+        "lease": listing.lease,
+        "street_address": address["StreetAddress"],
+        "city": address["City"],
+        "province": address["Province"],
+        "postal_code": address["PostalCode"],
+        "latitude": address["Latitude"],
+        "longitude": address["Longitude"],
+        "remarks": listing.remarks,
+        "bedrooms": building.get("BedroomsTotal"),
+        "bathrooms": building.get("BathroomTotal"),
+        "rooms": len(listing.rooms),
+        "parking": len(listing.parking),
+        "agents": [str(agent.agent_id) for agent in listing.agents],
+        "agent_names": [agent.name for agent in listing.agents],
+        "offices": [str(agent.office.office_id) for agent in listing.agents],
+        "office_names": [agent.office.name for agent in listing.agents],
+        "open_houses": [
+            {
+                "start": event.start.isoformat(),
+                "end": event.end.isoformat(),
+                "comments": event.comments,
+            }
+            for event in listing.open_houses
+        ],
+        "photos": [_photo(listing, photo, studio, sizes) for photo in listing.photos],
+    }
+
+
+def _photo(listing: Listing, photo: Photo, studio: Studio, sizes: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "sequence": photo.sequence,
+        "photo_id": photo.photo_id,
+        "last_updated": iso(ticks_to_seconds(photo.ticks)),
+        "ticks": eastern_ticks(photo.ticks),
+        "paths": {size: photo_path(listing, photo, size) for size in SIZES},
+    }
+    if sizes:
+        found["sha256"] = {
+            size: studio.photo_hash(listing.key, photo.photo_id, photo.ticks, size)
+            for size in sizes
+        }
+    return found

@@ -1,0 +1,207 @@
+"""The world of the sandbox: which listings exist, in which state, at which time.
+
+What belongs here: the states, the clock, and everything that changes them. What does not: HTTP,
+XML, images. All changes happen on one thread (the server's event loop); a state is never altered
+but replaced, so that other threads may go on reading one that they hold.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rets_pipeline.sandbox import aging, changes
+from rets_pipeline.sandbox.behaviour import Behaviour
+from rets_pipeline.sandbox.chance import chance
+from rets_pipeline.sandbox.changes import Change, ChangeError, Circumstances
+from rets_pipeline.sandbox.clock import Clock, iso
+from rets_pipeline.sandbox.listing import Listing, ListingState, PhotoState, describe, photo_states
+from rets_pipeline.sandbox.people import Roster
+from rets_pipeline.sandbox.statistics import Statistics
+
+_FIRST_KEY = 26_000_000
+#: MLS numbers have eight digits, and so have keys
+_MOST_LISTINGS = 20_000_000
+
+
+class Sandbox:
+    """A DDF server's data, invented, deterministic, and able to age.
+
+    Args:
+        listings: how many exist at the start.
+        days: over how many days before the start their LastUpdated is spread.
+        seed: everything follows from it (and from ``today`` and the calls made).
+        username: that a client logs in with.
+        password: likewise.
+        today: the day that the past is counted from; the real one by default.
+        lead_days: how many days before ``today`` the sandbox's clock starts: so many days it may
+            age without reaching the real future.
+        max_photos: the largest number of photos that a listing is born with.
+        single_session: a second login while a session is open is answered 20022.
+        session_seconds: real seconds without a request after which a session is forgotten.
+        advance: days to age at once: a restarted sandbox is as old as the one before.
+
+    Raises:
+        ValueError: a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        listings: int = 500,
+        days: int = 60,
+        seed: int = 7,
+        username: str = "sandbox",
+        password: str = "sandbox-password",  # noqa: S107 - of invented data
+        *,
+        today: date | None = None,
+        lead_days: int = 10,
+        max_photos: int = 6,
+        single_session: bool = False,
+        session_seconds: float = 1800,
+        advance: int = 0,
+    ) -> None:
+        _check("listings", listings, 0, _MOST_LISTINGS)
+        _check("days", days, 1, 20_000)
+        _check("lead_days", lead_days, 0, 20_000)
+        _check("max_photos", max_photos, 1, 60)
+        _check("advance", advance, 0, 20_000)
+        self.seed, self.max_photos = seed, max_photos
+        self.username, self.password = username, password
+        self.single_session, self.session_seconds = single_session, session_seconds
+        self.clock = Clock(today or datetime.now(UTC).date(), days, lead_days)
+        self.roster = Roster(seed, listings, self.clock.first, self.clock.start)
+        self.statistics, self.behaviour = Statistics(), Behaviour()
+        self.listings: dict[int, ListingState] = {}
+        self.gone: dict[int, ListingState] = {}
+        self._next_key = _FIRST_KEY
+        self._changes = 0
+        self._populate(listings)
+        if advance:
+            self.advance(advance)
+
+    def __repr__(self) -> str:
+        return f"<Sandbox seed={self.seed} listings={len(self.listings)} now={iso(self.clock.now)}>"
+
+    def listing(self, state: ListingState) -> Listing:
+        """All facts of a listing in that state."""
+        return describe(self.seed, state, self.roster, self.max_photos)
+
+    def photos(self, state: ListingState) -> tuple[PhotoState, ...]:
+        """The photos of a listing in that state, in order."""
+        return photo_states(self.seed, state, self.max_photos)
+
+    def advance(self, days: int = 1) -> dict[str, Any]:
+        """Age by whole days; so many days at once or one after another give the same world.
+
+        Returns:
+            JSON of what happened: ``now``, ``changes`` (kind to keys), and the same by day.
+
+        Raises:
+            ValueError: less than one day, or more than fifty years.
+        """
+        _check("days", days, 1, 20_000)
+        by_day = [self._age_one_day() for _ in range(days)]
+        together: dict[str, list[str]] = {}
+        for report in by_day:
+            for kind, keys in report["changes"].items():
+                together.setdefault(kind, []).extend(keys)
+        return {
+            "now": iso(self.clock.now),
+            "changes": {kind: list(dict.fromkeys(keys)) for kind, keys in together.items()},
+            "days": by_day,
+        }
+
+    def change(self, change: Change) -> list[int]:
+        """Make one change now; the clock moves on by a minute.
+
+        Returns:
+            The keys that it touched.
+
+        Raises:
+            ChangeError: it cannot be made; nothing happened.
+        """
+        before = self.clock.now
+        self._changes += 1
+        name = f"change {self._changes}"
+        try:
+            return self._make(change, self.clock.tick(), name)
+        except ChangeError:
+            self.clock.now = before
+            self._changes -= 1
+            raise
+
+    def _populate(self, count: int) -> None:
+        random = chance(self.seed, "world")
+        keys = []
+        for _ in range(count):
+            keys.append(self._next_key)
+            self._next_key += random.randint(1, 3)
+        # The master list is in no order, but always in the same one.
+        random.shuffle(keys)
+        first, start = self.clock.first, self.clock.start
+        for key in keys:
+            updated = random.randint(first, start)
+            self.listings[key] = ListingState(key, updated, updated)
+
+    def _age_one_day(self) -> dict[str, Any]:
+        begin, end = self.clock.next_day()
+        day = self.clock.day
+        random = chance(self.seed, "day", day)
+        steps = aging.plan(self.listings, self.gone, day, random, self._is_possible)
+        report: dict[str, list[str]] = {}
+        for number, (kind, key) in enumerate(steps):
+            moment, name = random.randint(begin, end), f"day {day} {number}"
+            along = aging.BROUGHT_ALONG.get(kind)
+            if along:
+                change = Change(along, key, keep_timestamp=True)
+                touched = self._make(change, moment, name)
+                report.setdefault(along, []).extend(map(str, touched))
+            touched = self._make(Change(kind, key), moment, name)
+            report.setdefault(kind, []).extend(map(str, touched))
+        return {"day": day, "now": iso(end), "changes": report}
+
+    def _is_possible(self, kind: str, key: int) -> bool:
+        state = self.listings[key]
+        return changes.is_possible(kind, state, len(self.photos(state)), self.clock.first)
+
+    def _make(self, change: Change, now: int, name: str) -> list[int]:
+        if change.kind == changes.ADDED:
+            return self._add(change, now)
+        key = change.listing_key
+        if change.kind == changes.RESTORED:
+            return [self._restore(key, change, now)]
+        if key is None or key not in self.listings:
+            raise ChangeError(f"there is no listing {key}")
+        state = self.listings[key]
+        if change.kind == changes.REMOVED:
+            self.gone[key] = self.listings.pop(key)
+            return [key]
+        random = chance(self.seed, key, name)
+        around = Circumstances(now, self.clock.first, self.photos(state), random)
+        self.listings[key] = changes.apply(state, change, around)
+        return [key]
+
+    def _add(self, change: Change, now: int) -> list[int]:
+        if not 1 <= change.count <= 100_000:
+            raise ChangeError("count lies between 1 and 100000")
+        added = []
+        for _ in range(change.count):
+            key = self._next_key
+            self._next_key += 1 + chance(self.seed, "gap", key).randrange(3)
+            updated = now if change.last_updated is None else change.last_updated
+            self.listings[key] = ListingState(key, updated, now)
+            added.append(key)
+        return added
+
+    def _restore(self, key: int | None, change: Change, now: int) -> int:
+        if key is None or key not in self.gone:
+            raise ChangeError(f"listing {key} is not gone")
+        state = self.gone.pop(key)
+        updated = now if change.last_updated is None else change.last_updated
+        self.listings[key] = state if change.keep_timestamp else state._replace(updated=updated)
+        return key
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} lies between {least} and {most}, not at {value}")
