@@ -1,0 +1,1 @@
+"""Tests of the RETS client, against real HTTP and bytes."""
