@@ -1,0 +1,88 @@
+"""Fixtures that every test may use: databases and archives, small and real.
+
+What belongs here: where data go in a test. What does not: listings, servers of the MLS and
+anything that only one package's tests need.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from rets_pipeline_tests.services.postgres import PostgresServer
+from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A pair of places that the pipeline writes to.
+
+    Attributes:
+        environ: all variables that a process needs to use them.
+    """
+
+    name: str
+    database_url: str = field(repr=False)
+    archive_uri: str
+    environ: Mapping[str, str] = field(repr=False)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'warehouse.sqlite'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the session (for each worker of pytest-xdist)."""
+    server = PostgresServer.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A new, empty PostgreSQL database, dropped at the end."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One S3 server for the session (for each worker of pytest-xdist)."""
+    server = S3Server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_archive_uri(
+    request: pytest.FixtureRequest, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """An empty place on the S3 server; the environment holds what a client needs."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    test = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
+    return f"s3://{BUCKET}/{test}-{secrets.token_hex(6)}"
+
+
+@pytest.fixture(params=["embedded", "services"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """SQLite with a folder, then PostgreSQL with S3."""
+    if request.param == "embedded":
+        database_url = request.getfixturevalue("sqlite_url")
+        archive_uri = str(tmp_path / "archive")
+        variables: Mapping[str, str] = {}
+    else:
+        database_url = request.getfixturevalue("postgres_url")
+        archive_uri = request.getfixturevalue("s3_archive_uri")
+        variables = request.getfixturevalue("s3_server").environ
+    environ = {"DATABASE_URL": database_url, "ARCHIVE_URI": archive_uri, **variables}
+    return Backend(request.param, database_url, archive_uri, environ)
