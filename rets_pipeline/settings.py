@@ -1,0 +1,282 @@
+"""What the operator configures: the feeds and where their data goes.
+
+What belongs here: reading and validating ``feeds.yaml`` and the environment, and saying in one
+plain line what is wrong with them. What does not: opening connections, Dagster, and secrets as
+values (a feed names the variables that hold them; they are read when a session is opened).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
+_VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one line that says which and why."""
+
+
+def _date_only(value: object) -> object:
+    if isinstance(value, datetime):
+        raise ValueError("must be a day such as 2026-01-31, without a time")
+    return value
+
+
+class DeletionGuard(BaseModel):
+    """When deletions stop: the gone keys exceed **both** numbers (design, section 2)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: int = Field(default=20, ge=0, description="gone keys, an absolute number")
+    share: float = Field(default=0.10, ge=0, le=1, description="gone keys / live keys")
+
+
+class PhotoSettings(BaseModel):
+    """Which photos are mirrored, and from where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sizes: tuple[Literal["thumbnail", "medium", "large"], ...] = Field(
+        default=("large",), min_length=1
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(), description="hosts that images may come from; `*.example.com` for all below"
+    )
+    connections: int = Field(default=8, ge=1, le=64)
+    max_bytes: int = Field(default=30_000_000, ge=1_000, description="of one image")
+    per_run: int = Field(default=50_000, ge=1, description="images handled by one run")
+    allow_private_addresses: bool = Field(
+        default=False, description="only for a server on the same machine, such as the sandbox"
+    )
+
+
+class FeedConfig(BaseModel):
+    """One account on one MLS server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=_FEED_NAME)
+    protocol: Literal["rets"] = "rets"
+    source: Literal["ddf"]
+    login_url: str
+    username_variable: str = Field(pattern=_VARIABLE_NAME)
+    password_variable: str = Field(pattern=_VARIABLE_NAME)
+    first_day: Annotated[date, BeforeValidator(_date_only)]
+    rets_version: str = Field(default="RETS/1.7.2", pattern=r"^RETS/\d+(\.\d+)*$")
+    user_agent: str = Field(default="rets_pipeline/0.1", min_length=1)
+    culture: str | None = None
+    timeout_seconds: float = Field(default=120, gt=0, description="silence on a connection")
+    listings_per_request: int = Field(default=100, ge=1, le=100)
+    listings_per_run: int = Field(default=200_000, ge=1, description="budget of one run")
+    cadence_minutes: int = Field(default=15, ge=1, le=1440)
+    lock_wait_seconds: float = Field(default=600, ge=0)
+    deletion_guard: DeletionGuard = DeletionGuard()
+    photos: PhotoSettings = PhotoSettings()
+    owners: tuple[str, ...] = ("team:data-platform",)
+
+    @field_validator("login_url")
+    @classmethod
+    def _login_url_is_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http(s) address")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user name or password; name their variables instead")
+        return value
+
+    @field_validator("owners")
+    @classmethod
+    def _owners_are_dagsters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            if not re.fullmatch(r"team:[A-Za-z0-9_\-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+                raise ValueError(f"{owner!r} is neither an e-mail address nor `team:name`")
+        return value
+
+    @field_validator("cadence_minutes")
+    @classmethod
+    def _cadence_fits_the_clock(cls, value: int) -> int:
+        fits = 60 % value == 0 if value < 60 else value % 60 == 0 and 24 % (value // 60) == 0
+        if not fits:
+            raise ValueError("must divide an hour, or be whole hours that divide a day")
+        return value
+
+    @field_validator("first_day")
+    @classmethod
+    def _first_day_is_past(cls, value: date) -> date:
+        if value > datetime.now(UTC).date():
+            raise ValueError("lies in the future")
+        return value
+
+
+class Settings(BaseModel):
+    """Everything a deployment sets.
+
+    Attributes:
+        feeds: the feeds by name, in the order of the file.
+        database_url: of the warehouse, in SQLAlchemy's form. It may hold a password, so it is
+            never printed; see :attr:`database_description`.
+        archive_uri: ``file:///…``, a folder, or ``s3://bucket/prefix``.
+        home: the folder for all that is kept when nothing else is configured.
+        automation: whether schedules and sensors run as soon as they are deployed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    feeds: dict[str, FeedConfig]
+    database_url: str = Field(repr=False)
+    archive_uri: str
+    home: Path
+    automation: bool = False
+
+    @model_validator(mode="after")
+    def _database_is_supported(self) -> Settings:
+        scheme = self.database_url.partition(":")[0].partition("+")[0]
+        if scheme not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError(f"DATABASE_URL: {scheme!r} is neither postgresql nor sqlite")
+        scheme = self.archive_uri.partition("://")[0] if "://" in self.archive_uri else "file"
+        if scheme not in ("file", "s3"):
+            raise ValueError(f"ARCHIVE_URI: {scheme!r} is neither file nor s3")
+        return self
+
+    @property
+    def database_description(self) -> str:
+        """The database without user and password, for people to read."""
+        parts = urlsplit(self.database_url)
+        if parts.scheme.startswith("sqlite"):
+            return self.database_url
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{port}{parts.path}"
+
+    def feed(self, name: str) -> FeedConfig:
+        """The feed of that name.
+
+        Raises:
+            SettingsError: there is none; the message lists those that exist.
+        """
+        try:
+            return self.feeds[name]
+        except KeyError:
+            known = ", ".join(self.feeds) or "none"
+            raise SettingsError(f"feed {name!r} is not in feeds.yaml (it has: {known})") from None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
+
+        Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
+        ``DATABASE_URL``, ``ARCHIVE_URI``.
+
+        Raises:
+            SettingsError: a file or value cannot be used.
+        """
+        environ = os.environ if environ is None else environ
+        home = Path(environ.get("RETS_PIPELINE_HOME") or ".rets_pipeline").absolute()
+        path = Path(environ.get("RETS_PIPELINE_FEEDS") or "feeds.yaml")
+        database = environ.get("DATABASE_URL") or f"sqlite:///{home / 'warehouse.sqlite'}"
+        try:
+            return cls(
+                feeds=read_feeds(path, environ),
+                database_url=database,
+                archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
+                home=home,
+                automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
+            )
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+
+
+def read_feeds(path: Path, environ: Mapping[str, str]) -> dict[str, FeedConfig]:
+    """The feeds of a file, by name.
+
+    ``${NAME}`` and ``${NAME:-default}`` inside a value are replaced from ``environ``.
+
+    Raises:
+        SettingsError: the file is missing, no YAML, or a feed in it is wrong.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not YAML ({_yaml_reason(error)})") from None
+    entries = document.get("feeds") if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        raise SettingsError(f"{path}: must hold `feeds:` with a feed's name and settings below it")
+    unknown = sorted(str(key) for key in document if key != "feeds")
+    if unknown:
+        raise SettingsError(f"{path}: unknown setting {', '.join(unknown)} (only `feeds` is known)")
+    return {str(name): _feed(path, str(name), entry, environ) for name, entry in entries.items()}
+
+
+def _feed(path: Path, name: str, entry: object, environ: Mapping[str, str]) -> FeedConfig:
+    if not isinstance(entry, dict):
+        raise SettingsError(f"{path}: feed {name!r}: must hold settings, such as `login_url: …`")
+    try:
+        return FeedConfig.model_validate({"name": name, **_expand(entry, environ)})
+    except ValidationError as error:
+        raise SettingsError(f"{path}: feed {name!r}: {_one_line(error)}") from None
+    except KeyError as error:
+        raise SettingsError(
+            f"{path}: feed {name!r}: the environment has no variable {error.args[0]}"
+        ) from None
+
+
+def _expand(value: Any, environ: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: _variable(match, environ), value)
+    if isinstance(value, dict):
+        return {key: _expand(item, environ) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environ) for item in value]
+    return value
+
+
+def _variable(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    name, default = match.group(1), match.group(2)
+    if default is None:
+        return environ[name]
+    return environ.get(name) or default
+
+
+def _one_line(error: ValidationError) -> str:
+    """Pydantic's findings without the offending input, which might be a secret."""
+    findings = []
+    for finding in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in finding["loc"])
+        message = finding["msg"].removeprefix("Value error, ")
+        findings.append(f"{place}: {message}" if place else message)
+    return "; ".join(findings)
+
+
+def _yaml_reason(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or type(error).__name__
+    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "").strip().lower()
+    if text in ("", "0", "no", "false", "off"):
+        return False
+    if text in ("1", "yes", "true", "on"):
+        return True
+    raise SettingsError(f"{name}: {text!r} is neither yes nor no")

@@ -1,0 +1,121 @@
+"""The words that sources and the sync share.
+
+What belongs here: the shape of a parsed listing and of a source. What does not: anything that
+one server means and another does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MasterListEntry:
+    """One key that the server offers now.
+
+    Attributes:
+        listing_key: the server's own key, as text.
+        modification_timestamp: in UTC; None when the server's text could not be read.
+        raw_timestamp: that text.
+    """
+
+    listing_key: str
+    modification_timestamp: datetime | None
+    raw_timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A value or a record that could not be understood, for the quarantine.
+
+    Attributes:
+        field: the path in the payload, ``Building/BathroomTotal`` say; empty for a whole record.
+        reason: why, in plain words.
+        raw: the text as it came (for a whole record: its XML).
+    """
+
+    field: str
+    reason: str
+    raw: str
+
+
+@dataclass(slots=True)
+class ParsedListing:
+    """One listing as rows of the warehouse.
+
+    Attributes:
+        listing_key: the server's own key, as text.
+        payload_timestamp: the record's own time of change, in UTC; None when unreadable.
+        content_hash: hexadecimal; equal when nothing changed that anybody would want to see.
+        rows: table name to rows (RESO names in snake_case), without the column ``feed``. The
+            table ``property`` has one row; tables without rows may be absent.
+        problems: values that were left NULL.
+    """
+
+    listing_key: str
+    payload_timestamp: datetime | None
+    content_hash: str
+    rows: dict[str, list[Row]]
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class UnparsedListing:
+    """A record that could not become rows.
+
+    Attributes:
+        listing_key: its key, or None when not even that could be read.
+        problem: the reason, with the record's text.
+    """
+
+    listing_key: str | None
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One RETS search, in the protocol's own words (RETS 1.7.2, section 7).
+
+    Attributes:
+        record: the local name of the elements that are records.
+        arguments: SearchType, Class, Query and the rest.
+    """
+
+    record: str
+    arguments: Mapping[str, str]
+
+
+class Source(Protocol):
+    """What one kind of server means. It knows no SQL and no HTTP."""
+
+    #: the tables whose rows belong to a listing and are replaced with it, parents first
+    tables: Sequence[str]
+
+    def master_list_search(self) -> Search:
+        """The search that answers with every key."""
+        ...
+
+    def master_list_entry(self, attributes: Mapping[str, str]) -> MasterListEntry:
+        """One record of the master list.
+
+        Raises:
+            ValueError: it has no key.
+        """
+        ...
+
+    def detail_search(self, listing_keys: Sequence[str]) -> Search:
+        """The search that answers with those listings in full."""
+        ...
+
+    def detail_key(self, attributes: Mapping[str, str]) -> str | None:
+        """The key of a detail record, from its root element's attributes."""
+        ...
+
+    def parse(self, record: Any) -> ParsedListing | UnparsedListing:
+        """A detail record (an ``lxml`` element) as rows. It never raises for bad content."""
+        ...

@@ -1,0 +1,361 @@
+"""What DDF's texts mean: each converter takes one text and returns one typed value.
+
+What belongs here: converters and what they know (units, months, lookup values with commas). What
+does not: which element gets which converter (``mapping``), and elements (``parse``).
+
+Every converter takes a stripped text that is not empty. It returns the value, or
+``Inexact(value)`` when the value does not say all that the text said (the caller keeps the text),
+or raises :class:`ConversionError`. It raises nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+Converter = Callable[[str], Any]
+Measure = tuple[Decimal, str | None]
+
+
+class ConversionError(ValueError):
+    """The text is not what its element should hold; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inexact:
+    """A value that does not say all that the text said."""
+
+    value: Any
+
+
+# Numbers --------------------------------------------------------------------------------------
+
+_INTEGER = re.compile(r"([+-]?[0-9]{1,10})(\.0*)?")
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:[0-9]{1,30}|[0-9]{1,3}(?:,[0-9]{3}){1,9})(?:\.[0-9]{0,30})?|\.[0-9]{1,30})"
+)
+_INTEGER_LIMIT = 2**31
+
+
+def integer(text: str) -> int:
+    """A whole number that fits the database's integer: ``3``, ``-1``, ``2.00``."""
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        raise ConversionError("not a whole number")
+    value = int(match.group(1))
+    if not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+        raise ConversionError("a whole number that is too large")
+    return value
+
+
+def _decimal(text: str, precision: int, scale: int) -> Decimal | Inexact:
+    """A number as ``numeric(precision, scale)`` holds it; more decimals are rounded, inexactly."""
+    if _NUMBER.fullmatch(text) is None:
+        raise ConversionError("not a number")
+    exact = Decimal(text.replace(",", ""))
+    value = exact.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP) if _fits(exact) else exact
+    if value.adjusted() >= precision - scale and value:
+        raise ConversionError("a number that is too large")
+    return value if value == exact else Inexact(value)
+
+
+def _fits(number: Decimal) -> bool:
+    return number.adjusted() < 16  # quantize needs room in the context of 28 digits
+
+
+def money(text: str) -> Decimal | Inexact:
+    """An amount as ``numeric(14, 2)``: ``699000.00``, ``1,250``."""
+    return _decimal(text, 14, 2)
+
+
+def coordinate(text: str) -> Decimal | Inexact:
+    """Degrees as ``numeric(13, 8)``."""
+    value = _decimal(text, 13, 8)
+    degrees = value.value if isinstance(value, Inexact) else value
+    if abs(degrees) > 180:
+        raise ConversionError("not an angle of 180 degrees at most")
+    return value
+
+
+def stories(text: str) -> Decimal | Inexact:
+    """A number of stories as ``numeric(6, 2)``. DDF documents a double, ``1.5`` say."""
+    return _decimal(text, 6, 2)
+
+
+def boolean(text: str) -> bool:
+    """``True``, ``False`` in any case. An empty element never gets here: it means unknown."""
+    lowered = text.lower()
+    if lowered == "true":
+        return True
+    if lowered == "false":
+        return False
+    raise ConversionError("neither true nor false")
+
+
+# Measures -------------------------------------------------------------------------------------
+
+#: words for units as DDF writes them → RESO's AreaUnits, LinearUnits, LotSizeUnits
+UNITS: Mapping[str, str] = {
+    "sqft": "Square Feet",
+    "sq ft": "Square Feet",
+    "sq. ft.": "Square Feet",
+    "ft2": "Square Feet",
+    "square feet": "Square Feet",
+    "sqm": "Square Meters",
+    "sq m": "Square Meters",
+    "m2": "Square Meters",
+    "square meters": "Square Meters",
+    "square metres": "Square Meters",
+    "ac": "Acres",
+    "acre": "Acres",
+    "acres": "Acres",
+    "ha": "Hectares",
+    "hectare": "Hectares",
+    "hectares": "Hectares",
+    "ft": "Feet",
+    "foot": "Feet",
+    "feet": "Feet",
+    "m": "Meters",
+    "meter": "Meters",
+    "meters": "Meters",
+    "metre": "Meters",
+    "metres": "Meters",
+}
+
+_MEASURE = re.compile(r"([+-]?[0-9.,]+)\s*([^\W\d_]+(?:[. ]{1,3}[^\W\d_]+)*[23]?\.?)?")
+_FEET_AND_INCHES = re.compile(
+    r"([0-9]{1,9})\s*(?:ft|feet|')\s*,?\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*(?:in|inches|\"|'')\.?",
+    re.IGNORECASE,
+)
+
+
+def measure(text: str) -> Measure:
+    """A number and its unit: ``2732 sqft``, ``1838.0000`` (no unit), ``46 ft ,2 in``.
+
+    The number is a ``numeric(14, 4)``, rounded without notice: whoever maps a measure keeps its
+    text. The unit is RESO's word, the text's own word when RESO has none, or None.
+    """
+    inches = _FEET_AND_INCHES.fullmatch(text)
+    if inches is not None:
+        feet = Decimal(inches.group(1)) + Decimal(inches.group(2)) / 12
+        return _as_measure(feet), "Feet"
+    match = _MEASURE.fullmatch(text)
+    if match is None:
+        raise ConversionError("not a number with a unit")
+    number = _decimal(match.group(1), 14, 4)
+    value = number.value if isinstance(number, Inexact) else number
+    unit = match.group(2)
+    if unit is None:
+        return value, None
+    return value, UNITS.get(unit.lower(), unit)
+
+
+def _as_measure(number: Decimal) -> Decimal:
+    return number.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+
+
+# Moments and days -----------------------------------------------------------------------------
+
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
+_RFC_1123 = re.compile(
+    r"(?:[A-Za-z]{3,9},\s*)?([0-9]{1,2}) ([A-Za-z]{3})[a-z]* ([0-9]{4})"
+    r" ([0-9]{2}):([0-9]{2}):([0-9]{2}) (?:GMT|UTC|Z|([+-])([0-9]{2})([0-9]{2}))"
+)
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_LOCAL = re.compile(
+    r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
+    r"(?: ?([AaPp])\.?[Mm]\.?)?"
+)
+_ISO_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T00:00:00)?")
+
+
+def utc_timestamp(text: str) -> datetime:
+    """A moment in UTC: RFC 1123 as DDF writes it, or ISO 8601 (UTC when it names no zone)."""
+    match = _RFC_1123.fullmatch(text)
+    if match is None:
+        return _iso_timestamp(text)
+    day, month, year, hour, minute, second, sign, off_hours, off_minutes = match.groups()
+    try:
+        moment = datetime(
+            int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), int(second), 0, UTC
+        )
+        if sign is None:
+            return moment
+        offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
+        return moment - offset if sign == "+" else moment + offset
+    except (ValueError, KeyError, OverflowError):
+        raise ConversionError("not a date and time that exists") from None
+
+
+def _iso_timestamp(text: str) -> datetime:
+    match = _ISO.fullmatch(text)
+    if match is None:
+        raise ConversionError("not a date and time (RFC 1123 or ISO 8601)")
+    try:
+        moment = datetime.fromisoformat(text)
+        if match.group(1) is None:
+            return moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ConversionError("not a date and time that exists") from None
+
+
+def local_timestamp(text: str) -> datetime:
+    """A moment local to the property, without a zone: ``17/03/2024 02:00:00 PM``.
+
+    DDF: open houses; day before month. ISO without a zone is read too.
+    """
+    match = _LOCAL.fullmatch(text)
+    if match is None:
+        return _iso_local(text)
+    day, month, year, hour, minute, second, half = match.groups()
+    try:
+        return datetime(
+            int(year), int(month), int(day), _hour(int(hour), half), int(minute), int(second or 0)
+        )
+    except ValueError:
+        raise ConversionError("not a date and time that exists") from None
+
+
+def _hour(hour: int, half: str | None) -> int:
+    if half is None:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError
+    return hour % 12 + (12 if half in "Pp" else 0)
+
+
+def _iso_local(text: str) -> datetime:
+    match = _ISO.fullmatch(text)
+    if match is None or match.group(1) is not None:
+        raise ConversionError("not a local date and time (dd/MM/yyyy hh:mm:ss AM)")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ConversionError("not a date and time that exists") from None
+
+
+def iso_date(text: str) -> date:
+    """A day: ``2024-03-13``."""
+    match = _ISO_DAY.fullmatch(text)
+    if match is None:
+        raise ConversionError("not a day (yyyy-MM-dd)")
+    try:
+        return date.fromisoformat(match.group(1))
+    except ValueError:
+        raise ConversionError("not a day that exists") from None
+
+
+def rfc_1123(moment: datetime) -> str:
+    """A moment as DDF writes it: ``Wed, 13 Mar 2024 14:33:02 GMT``."""
+    moment = moment.astimezone(UTC)
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
+    month = tuple(_MONTHS)[moment.month - 1].title()
+    return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
+
+
+# Lookups --------------------------------------------------------------------------------------
+
+#: DDF joins the values of a lookup with a comma and a space, and some values hold that themselves
+LOOKUP_VALUES_WITH_COMMAS: Mapping[str, tuple[str, ...]] = {
+    "BasementDevelopment": ("Other, See Remarks",),
+    "BusinessType": ("Agriculture, Forestry, Fishing and Hunting",),
+    "LeaseType": ("Other, See Remarks",),
+    "MaintenanceFeeType": ("Other, See Remarks",),
+    "OwnershipType": ("Other, See Remarks",),
+    "RoomType": ("Recreational, Games room",),
+    "WaterFrontType": ("Waterfront, Road Between",),
+}
+
+_BASEMENT = re.compile(r"([^()]+?) \(([^()]*)\)")
+
+
+def lookup_values(lookup: str, known: Mapping[str, tuple[str, ...]] | None = None) -> Converter:
+    """A converter from DDF's joined text to the list of the values of ``lookup``.
+
+    Args:
+        lookup: DDF's name of the lookup.
+        known: values that hold commas, by lookup; default :data:`LOOKUP_VALUES_WITH_COMMAS`. The
+            longest that fits wins.
+    """
+    whole = (LOOKUP_VALUES_WITH_COMMAS if known is None else known).get(lookup, ())
+    if not whole:
+        return _plain_values
+    longest_first = sorted(whole, key=len, reverse=True)
+    item = re.compile(
+        "(" + "|".join(re.escape(value) for value in longest_first) + r"|.*?)(?:, |\Z)", re.DOTALL
+    )
+
+    def values(text: str) -> list[str] | Inexact:
+        return _without_empty(_items(item, text))
+
+    return values
+
+
+def _items(item: re.Pattern[str], text: str) -> list[str]:
+    found, position = [], 0
+    while True:
+        match = item.match(text, position)
+        assert match is not None  # `.*?` followed by the end always matches
+        found.append(match.group(1))
+        if match.end() == len(text):
+            if match.end() > match.end(1):  # the text ends with a separator
+                found.append("")
+            return found
+        position = match.end()
+
+
+def _plain_values(text: str) -> list[str] | Inexact:
+    if ", " not in text:
+        return [text]
+    return _without_empty(text.split(", "))
+
+
+def _without_empty(values: list[str]) -> list[str] | Inexact:
+    if "" in values:
+        return Inexact([value for value in values if value])
+    return values
+
+
+def basement_types(text: str) -> list[str] | Inexact:
+    """The types out of ``Full (Unfinished), Crawl space (Other, See Remarks)``.
+
+    DDF: the server composes each value as type and development; the development has an element of
+    its own beside it.
+    """
+    items = re.split(r", (?![^(]*\))", text)
+    types = []
+    for item in items:
+        match = _BASEMENT.fullmatch(item)
+        types.append(item if match is None else match.group(1))
+    values = [value for value in types if value]
+    return values if values == items else Inexact(values)
+
+
+# Photos ---------------------------------------------------------------------------------------
+
+_TICKS = re.compile(r"/TS([0-9]+)/")
+
+
+def change_token(url: str | None, photo_last_updated: str | None) -> str | None:
+    """What changes when a photo's bytes do.
+
+    DDF: the number behind ``TS`` in the address is the photo's time of change in full resolution;
+    older payloads have no addresses, but ``PhotoLastUpdated``.
+    """
+    ticks = _TICKS.search(url) if url else None
+    if ticks is not None:
+        return ticks.group(1)
+    return photo_last_updated or url
