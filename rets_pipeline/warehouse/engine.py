@@ -1,0 +1,128 @@
+"""Opening the warehouse.
+
+What belongs here: connections and transactions on Postgres and SQLite. What does not: statements
+on particular tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from rets_pipeline.warehouse import migrate
+
+#: how long a writer on SQLite waits for another one
+_SQLITE_WAIT_MILLISECONDS = 60_000
+_WRITES = "rets_pipeline_writes"
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used; the message is one line and holds no password."""
+
+
+class Warehouse:
+    """A database that holds the mirror.
+
+    Attributes:
+        engine: SQLAlchemy's engine.
+        path: the file's path with SQLite, otherwise None.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engine; no connection is made yet.
+
+        Args:
+            url: ``postgresql://…`` or ``sqlite:///…``.
+
+        Raises:
+            WarehouseError: the address cannot be read.
+        """
+        self.engine, self.path = _engine(url)
+
+    @classmethod
+    def open(cls, url: str) -> Warehouse:
+        """Connect, and bring the tables up to date.
+
+        Raises:
+            WarehouseError: the database does not answer or refuses.
+        """
+        warehouse = cls(url)
+        try:
+            migrate.upgrade(warehouse.engine)
+        except sa.exc.DBAPIError as error:
+            warehouse.close()
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+            where = warehouse.engine.url.render_as_string(hide_password=True)
+            raise WarehouseError(f"the warehouse {where} cannot be opened: {reason}") from None
+        return warehouse
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose reads see one state of the database."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that commits when the block ends well."""
+        with self.engine.connect() as connection, transaction(connection):
+            yield connection
+
+
+@contextmanager
+def transaction(connection: sa.Connection) -> Iterator[sa.Connection]:
+    """A transaction that writes, on a connection that is in none.
+
+    SQLite takes its write lock at once: one that is taken later fails when another writer came
+    in between.
+    """
+    connection.info[_WRITES] = True
+    try:
+        with connection.begin():
+            yield connection
+    finally:
+        connection.info.pop(_WRITES, None)
+
+
+def _engine(url: str) -> tuple[sa.Engine, Path | None]:
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise WarehouseError("DATABASE_URL is not an address that SQLAlchemy can read") from None
+    if parsed.drivername.startswith("sqlite"):
+        if not parsed.database or parsed.database == ":memory:":
+            raise WarehouseError("DATABASE_URL: SQLite needs a file")
+        path = Path(parsed.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed)
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine, path
+    # A bare postgresql:// means psycopg 2 or 3 by SQLAlchemy's version; the loads need 3.
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    return sa.create_engine(parsed, pool_pre_ping=True), None
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        f"busy_timeout = {_SQLITE_WAIT_MILLISECONDS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get(_WRITES) else "BEGIN")

@@ -1,0 +1,123 @@
+"""The ledgers: what was pulled, what is held of it, what is gone, what was not understood.
+
+What belongs here: the tables that the sync keeps books in. What does not: listings themselves
+(``tables``), and the statements that write here (``pulls``, ``load``, ``deletion``, ``media``).
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from rets_pipeline.warehouse.types import UtcTimestamp, json_type, metadata, row_number_type
+
+#: One download, kept unchanged in the archive. Pull ids sort in the order of the requests.
+pull = sa.Table(
+    "pull",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("pull_id", sa.Text, primary_key=True, comment="sorts in the order of requests"),
+    sa.Column("kind", sa.Text, nullable=False, comment="master_list or listings"),
+    sa.Column(
+        "state",
+        sa.Text,
+        nullable=False,
+        comment="requested, complete (manifest written), applied, failed or abandoned",
+    ),
+    sa.Column("day", sa.Date, comment="UTC day of the listings' timestamps; NULL: master list"),
+    sa.Column("archive_prefix", sa.Text, nullable=False),
+    sa.Column("requested_at", UtcTimestamp, nullable=False),
+    sa.Column("completed_at", UtcTimestamp),
+    sa.Column("applied_at", UtcTimestamp),
+    sa.Column("keys_asked", sa.BigInteger, comment="NULL: every key (master list)"),
+    sa.Column("records", sa.BigInteger),
+    sa.Column("bytes", sa.BigInteger, comment="as received, content-encoding removed"),
+    sa.Column("requests", sa.BigInteger),
+    sa.Column("reason", sa.Text, comment="why it failed"),
+    sa.Index("ix_pull_feed_state", "feed", "state"),
+    comment="One download of pages or of a master list, kept in the archive",
+)
+
+#: The ledger of convergence: what the warehouse holds of every key the server was asked for.
+listing_sync = sa.Table(
+    "listing_sync",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("listing_key", sa.Text, primary_key=True),
+    sa.Column("master_timestamp", UtcTimestamp, comment="in the master list it was fetched by"),
+    sa.Column("payload_timestamp", UtcTimestamp, comment="in the record itself"),
+    sa.Column("content_hash", sa.Text),
+    sa.Column("pull_id", sa.Text, nullable=False, comment="the latest pull that asked for it"),
+    sa.Column("state", sa.Text, nullable=False, comment="loaded, quarantined or not_returned"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt", UtcTimestamp, comment="when to ask again; NULL: on a change only"),
+    sa.Index("ix_listing_sync_feed_state", "feed", "state"),
+    comment="What is held of each key, compared with the master list to find what to fetch",
+)
+
+#: What remains of a listing that is gone. Keys and times, nothing personal.
+tombstone = sa.Table(
+    "tombstone",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("listing_key", sa.Text, primary_key=True),
+    sa.Column("master_pull_id", sa.Text, nullable=False, comment="the master list without it"),
+    sa.Column("gone_at", UtcTimestamp, nullable=False, comment="when that list was requested"),
+    sa.Column("last_master_timestamp", UtcTimestamp),
+    sa.Column("last_pull_id", sa.Text),
+    comment="What remains of a listing that is gone",
+)
+
+#: What is held of each image, by what it was stored under. Never replaced with its listing.
+media_file = sa.Table(
+    "media_file",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("listing_key", sa.Text, primary_key=True),
+    sa.Column("media_key", sa.Text, primary_key=True),
+    sa.Column("size", sa.Text, primary_key=True, comment="thumbnail, medium or large"),
+    sa.Column("change_token", sa.Text, comment="of the bytes held, or of the last attempt"),
+    sa.Column("blob_key", sa.Text, comment="in the archive; NULL: nothing held"),
+    sa.Column("content_hash", sa.Text, comment="SHA-256 of the bytes, hexadecimal"),
+    sa.Column("content_type", sa.Text),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False, comment="stored, absent or failed"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt", UtcTimestamp),
+    sa.Column("reason", sa.Text),
+    sa.Column("stored_at", UtcTimestamp),
+    sa.Index("ix_media_file_feed_state", "feed", "state"),
+    sa.Index("ix_media_file_feed_blob_key", "feed", "blob_key"),
+    comment="What is held of each image in the archive",
+)
+
+#: Records and values that could not be understood, with their raw text and the reason.
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("quarantine_id", row_number_type(), primary_key=True, autoincrement=True),
+    sa.Column("feed", sa.Text, nullable=False),
+    sa.Column("listing_key", sa.Text, comment="NULL: a record without a readable key"),
+    sa.Column("pull_id", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False, comment="source path; empty: the whole record"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("raw", sa.Text, nullable=False),
+    sa.Column("noted_at", UtcTimestamp, nullable=False),
+    sa.Index("ix_quarantine_feed_listing_key", "feed", "listing_key"),
+    comment="Records and values that could not be understood",
+)
+
+#: One row for each run on a feed, for questions in SQL.
+run_ledger = sa.Table(
+    "run_ledger",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True, comment="Dagster's, or one of our own"),
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("software_version", sa.Text, nullable=False),
+    sa.Column("started_at", UtcTimestamp, nullable=False),
+    sa.Column("ended_at", UtcTimestamp),
+    sa.Column("result", sa.Text, comment="succeeded or failed; NULL: running, or killed"),
+    sa.Column("actions", json_type(), nullable=False, comment="what was done, in order, counted"),
+    sa.Index("ix_run_ledger_feed_started_at", "feed", "started_at"),
+    comment="One row for each run on a feed",
+)

@@ -1,0 +1,264 @@
+"""The ledger of images.
+
+What belongs here: what the payloads name and ``media_file`` lacks, and the statements that write
+there. What does not: downloads and blobs.
+
+An image is right when its bytes are stored under the change token that the payload names now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rets_pipeline.warehouse import bulk, ledgers, tables
+
+#: the column of ``media`` that holds the address of a size
+URL_COLUMNS = {"thumbnail": "thumbnail_url", "medium": "medium_url", "large": "media_url"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image that the payload names and that is not held as it is now.
+
+    Attributes:
+        change_token: the payload's, now.
+        attempts: made so far under this token.
+    """
+
+    listing_key: str
+    media_key: str
+    size: str
+    url: str
+    change_token: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes in the archive under a token."""
+
+    media_key: str
+    size: str
+    change_token: str | None
+    blob_key: str
+    content_hash: str
+    content_type: str
+    bytes: int
+    stored_at: datetime
+
+
+def wanted(
+    connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime, limit: int
+) -> list[Wanted]:
+    """Images to fetch now, those of a listing together.
+
+    Args:
+        now: failed attempts that are due by then are repeated; a new token is due at once.
+        limit: the most to return.
+    """
+    query = _lacking(feed, sizes, now)
+    rows = connection.execute(
+        query.order_by("listing_key", "order", "media_key", "size").limit(limit)
+    )
+    return [
+        Wanted(row.listing_key, row.media_key, row.size, row.url, row.change_token, row.attempts)
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Images that payloads name, by what is held of them."""
+
+    named: int
+    stored: int
+    absent: int
+    failed: int
+
+    @property
+    def pending(self) -> int:
+        """Named, and neither stored as they are now nor known to be absent or failing."""
+        return self.named - self.stored - self.absent - self.failed
+
+
+def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Completeness:
+    """Count the images by state; a state under another token does not count."""
+    named = _named(feed, sizes).subquery()
+    file = ledgers.media_file
+    state = sa.func.coalesce(file.c.state, "pending")
+    rows = connection.execute(
+        sa.select(state.label("state"), sa.func.count().label("images"))
+        .select_from(
+            named.outerjoin(
+                file,
+                sa.and_(
+                    file.c.feed == feed,
+                    *_same_image(named),
+                    file.c.change_token == named.c.change_token,
+                ),
+            )
+        )
+        .group_by(state)
+    )
+    counts: dict[str, int] = {row.state: row.images for row in rows}
+    return Completeness(
+        named=sum(counts.values()),
+        stored=counts.get("stored", 0),
+        absent=counts.get("absent", 0),
+        failed=counts.get("failed", 0),
+    )
+
+
+def held(
+    connection: sa.Connection, feed: str, listing_keys: Sequence[str]
+) -> dict[str, list[Held]]:
+    """What is stored of those listings."""
+    file = ledgers.media_file
+    rows = connection.execute(
+        sa.select(file)
+        .where(
+            file.c.feed == feed,
+            file.c.listing_key.in_(listing_keys),
+            file.c.blob_key.is_not(None),
+        )
+        .order_by(file.c.media_key)
+    )
+    found: dict[str, list[Held]] = {}
+    for row in rows:
+        found.setdefault(row.listing_key, []).append(
+            Held(
+                row.media_key, row.size, row.change_token, row.blob_key, row.content_hash,
+                row.content_type, row.bytes, row.stored_at,
+            )
+        )  # fmt: skip
+    return found
+
+
+def record(connection: sa.Connection, feed: str, rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Write rows of ``media_file``, each only while the payload still names image and token.
+
+    Args:
+        rows: all columns but ``feed``. A row without ``blob_key`` keeps none: what was held
+            under an older token goes.
+
+    Returns:
+        Blob keys whose row was not written because the payload has moved on, and those that
+        were replaced. Some may still be in use: ask :func:`unused`.
+    """
+    listing = tables.media
+    file = ledgers.media_file
+    loose: list[str | None] = []
+    for row in rows:
+        identity = (
+            file.c.feed == feed,
+            *(file.c[name] == row[name] for name in ("listing_key", "media_key", "size")),
+        )
+        before = connection.execute(
+            sa.select(file.c.blob_key).where(*identity)
+        ).scalar_one_or_none()
+        current = connection.execute(
+            sa.select(listing.c.media_key)
+            .where(
+                listing.c.feed == feed,
+                listing.c.listing_key == row["listing_key"],
+                listing.c.media_key == row["media_key"],
+                listing.c.change_token == row["change_token"],
+            )
+            .with_for_update(read=True)
+        ).scalar_one_or_none()
+        if current is None:
+            loose.append(row["blob_key"])
+            continue
+        bulk.upsert(connection, file, [{"feed": feed, **row}])
+        loose.append(before)
+    return [key for key in loose if key is not None]
+
+
+def remove_unnamed(
+    connection: sa.Connection, feed: str, sizes: Sequence[str], limit: int
+) -> tuple[int, list[str]]:
+    """Remove rows of images that no payload names any more.
+
+    Returns:
+        How many, and their blob keys, of which some may be in use by another row.
+    """
+    file = ledgers.media_file
+    named = _named(feed, sizes).subquery()
+    rows = connection.execute(
+        sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key)
+        .where(file.c.feed == feed, ~sa.exists().where(*_same_image(named)))
+        .limit(limit)
+    ).all()
+    for row in rows:
+        connection.execute(
+            sa.delete(file).where(
+                file.c.feed == feed,
+                file.c.listing_key == row.listing_key,
+                file.c.media_key == row.media_key,
+                file.c.size == row.size,
+            )
+        )
+    return len(rows), [row.blob_key for row in rows if row.blob_key is not None]
+
+
+def unused(connection: sa.Connection, feed: str, blob_keys: Iterable[str]) -> list[str]:
+    """Those of the blobs that no row refers to."""
+    keys = sorted(set(blob_keys))
+    file = ledgers.media_file
+    used: set[str] = set()
+    for start in range(0, len(keys), 500):
+        used.update(
+            connection.execute(
+                sa.select(file.c.blob_key).where(
+                    file.c.feed == feed, file.c.blob_key.in_(keys[start : start + 500])
+                )
+            ).scalars()
+        )
+    return [key for key in keys if key not in used]
+
+
+def _named(feed: str, sizes: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Select[Any]:
+    """Every image that payloads name, a row for each size."""
+    media = tables.media
+    parts = [
+        sa.select(
+            media.c.listing_key,
+            media.c.media_key,
+            media.c.order,
+            media.c.change_token,
+            sa.literal(size).label("size"),
+            media.c[URL_COLUMNS[size]].label("url"),
+        ).where(media.c.feed == feed, media.c[URL_COLUMNS[size]].is_not(None))
+        for size in sizes
+    ]
+    return parts[0] if len(parts) == 1 else sa.union_all(*parts)
+
+
+def _same_image(named: sa.Subquery) -> tuple[sa.ColumnElement[bool], ...]:
+    file = ledgers.media_file
+    return (
+        file.c.listing_key == named.c.listing_key,
+        file.c.media_key == named.c.media_key,
+        file.c.size == named.c.size,
+    )
+
+
+def _lacking(feed: str, sizes: Sequence[str], now: datetime) -> sa.Select[Any]:
+    named = _named(feed, sizes).subquery()
+    file = ledgers.media_file
+    same_token = file.c.change_token == named.c.change_token
+    due = sa.or_(
+        file.c.media_key.is_(None),
+        file.c.change_token.is_distinct_from(named.c.change_token),
+        sa.and_(file.c.state != "stored", file.c.next_attempt <= now),
+    )
+    return (
+        sa.select(named, sa.case((same_token, file.c.attempts), else_=0).label("attempts"))
+        .select_from(named.outerjoin(file, sa.and_(file.c.feed == feed, *_same_image(named))))
+        .where(due)
+    )

@@ -1,0 +1,16 @@
+"""Alembic's environment: how a revision meets the database.
+
+What belongs here: handing the open connection and the tables to Alembic. What does not: opening
+connections, locks, transactions (``rets_pipeline.warehouse.migrate``).
+"""
+
+from __future__ import annotations
+
+from alembic import context
+
+from rets_pipeline.warehouse.migrate import environment_options
+
+with_connection = context.config.attributes["connection"]
+context.configure(connection=with_connection, **environment_options(with_connection))
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1050 @@
+"""The first tables.
+
+Revises: nothing
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from rets_pipeline.warehouse import types
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Take the schema to this revision."""
+    op.create_table(
+        "geocode",
+        sa.Column(
+            "address_hash",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: of the address text; an address is asked for once",
+        ),
+        sa.Column(
+            "address",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the text that was asked for",
+        ),
+        sa.Column("latitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Latitude"),
+        sa.Column(
+            "longitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Longitude"
+        ),
+        sa.Column("provider", sa.Text(), nullable=True, comment="rets_pipeline: who answered"),
+        sa.Column(
+            "precision",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: rooftop, street, city, in the provider's words",
+        ),
+        sa.Column(
+            "confidence",
+            sa.Numeric(precision=5, scale=4),
+            nullable=True,
+            comment="rets_pipeline: 0 to 1",
+        ),
+        sa.Column(
+            "matched_text",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: the address that the provider understood",
+        ),
+        sa.Column(
+            "geocoded_at",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="rets_pipeline: when it answered",
+        ),
+        sa.Column(
+            "state", sa.Text(), nullable=False, comment="rets_pipeline: found, not_found or failed"
+        ),
+        sa.Column(
+            "attempts",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="rets_pipeline: how often it was asked for",
+        ),
+        sa.Column(
+            "next_attempt",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="rets_pipeline: when to ask again; NULL: never",
+        ),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_geocode")),
+        comment="The answers of geocoders by address, shared by all feeds",
+    )
+    op.create_index(
+        op.f("ix_geocode_state_next_attempt"), "geocode", ["state", "next_attempt"], unique=False
+    )
+    op.create_table(
+        "history_transactional",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column(
+            "history_transactional_key",
+            sa.Text(),
+            nullable=False,
+            comment="HistoryTransactionalKey",
+        ),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="ResourceName"),
+        sa.Column("resource_record_key", sa.Text(), nullable=False, comment="ResourceRecordKey"),
+        sa.Column("resource_record_id", sa.Text(), nullable=True, comment="ResourceRecordID"),
+        sa.Column("change_type", sa.Text(), nullable=True, comment="ChangeType"),
+        sa.Column("field_name", sa.Text(), nullable=True, comment="FieldName"),
+        sa.Column("previous_value", sa.Text(), nullable=True, comment="PreviousValue"),
+        sa.Column("new_value", sa.Text(), nullable=True, comment="NewValue"),
+        sa.Column(
+            "modification_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="ModificationTimestamp; the source's time of the change",
+        ),
+        sa.Column(
+            "pull_id",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: the pull that showed the change",
+        ),
+        sa.PrimaryKeyConstraint(
+            "feed", "history_transactional_key", name=op.f("pk_history_transactional")
+        ),
+        comment="HistoryTransactional; what changed, when, from which value to which",
+    )
+    op.create_index(
+        "ix_history_transactional_feed_record",
+        "history_transactional",
+        ["feed", "resource_name", "resource_record_key"],
+        unique=False,
+    )
+    op.create_table(
+        "listing_sync",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("listing_key", sa.Text(), nullable=False),
+        sa.Column(
+            "master_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="in the master list it was fetched by",
+        ),
+        sa.Column(
+            "payload_timestamp", types.UtcTimestamp(), nullable=True, comment="in the record itself"
+        ),
+        sa.Column("content_hash", sa.Text(), nullable=True),
+        sa.Column(
+            "pull_id", sa.Text(), nullable=False, comment="the latest pull that asked for it"
+        ),
+        sa.Column(
+            "state", sa.Text(), nullable=False, comment="loaded, quarantined or not_returned"
+        ),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "next_attempt",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="when to ask again; NULL: on a change only",
+        ),
+        sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_listing_sync")),
+        comment="What is held of each key, compared with the master list to find what to fetch",
+    )
+    op.create_index("ix_listing_sync_feed_state", "listing_sync", ["feed", "state"], unique=False)
+    op.create_table(
+        "media",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column(
+            "media_key", sa.Text(), nullable=False, comment="MediaKey; <listing_key>_<sequence>"
+        ),
+        sa.Column(
+            "listing_key",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the listing it belongs to",
+        ),
+        sa.Column("resource_name", sa.Text(), nullable=True, comment="ResourceName"),
+        sa.Column("resource_record_key", sa.Text(), nullable=True, comment="ResourceRecordKey"),
+        sa.Column("resource_record_id", sa.Text(), nullable=True, comment="ResourceRecordID"),
+        sa.Column("order", sa.Integer(), nullable=True, comment="Order"),
+        sa.Column("media_category", sa.Text(), nullable=True, comment="MediaCategory"),
+        sa.Column("media_url", sa.Text(), nullable=True, comment="MediaURL; the large photo"),
+        sa.Column("medium_url", sa.Text(), nullable=True, comment="DDF: PropertyPhoto/PhotoURL"),
+        sa.Column(
+            "thumbnail_url", sa.Text(), nullable=True, comment="DDF: PropertyPhoto/ThumbnailURL"
+        ),
+        sa.Column("long_description", sa.Text(), nullable=True, comment="LongDescription"),
+        sa.Column(
+            "media_modification_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="MediaModificationTimestamp",
+        ),
+        sa.Column("preferred_photo_yn", sa.Boolean(), nullable=True, comment="PreferredPhotoYN"),
+        sa.Column(
+            "change_token",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: changes when the image's bytes do",
+        ),
+        sa.Column(
+            "unreliable_last_updated",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: PropertyPhoto/LastUpdated; day and month swapped, never compared",
+        ),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint("feed", "media_key", name=op.f("pk_media")),
+        comment="Media; the images that a listing's payload names",
+    )
+    op.create_index(
+        op.f("ix_media_feed_listing_key"), "media", ["feed", "listing_key"], unique=False
+    )
+    op.create_table(
+        "media_file",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("listing_key", sa.Text(), nullable=False),
+        sa.Column("media_key", sa.Text(), nullable=False),
+        sa.Column("size", sa.Text(), nullable=False, comment="thumbnail, medium or large"),
+        sa.Column(
+            "change_token",
+            sa.Text(),
+            nullable=True,
+            comment="of the bytes held, or of the last attempt",
+        ),
+        sa.Column(
+            "blob_key", sa.Text(), nullable=True, comment="in the archive; NULL: nothing held"
+        ),
+        sa.Column(
+            "content_hash", sa.Text(), nullable=True, comment="SHA-256 of the bytes, hexadecimal"
+        ),
+        sa.Column("content_type", sa.Text(), nullable=True),
+        sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False, comment="stored, absent or failed"),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_attempt", types.UtcTimestamp(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("stored_at", types.UtcTimestamp(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "feed", "listing_key", "media_key", "size", name=op.f("pk_media_file")
+        ),
+        comment="What is held of each image in the archive",
+    )
+    op.create_index("ix_media_file_feed_blob_key", "media_file", ["feed", "blob_key"], unique=False)
+    op.create_index("ix_media_file_feed_state", "media_file", ["feed", "state"], unique=False)
+    op.create_table(
+        "member",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column("member_key", sa.Text(), nullable=False, comment="MemberKey"),
+        sa.Column("member_full_name", sa.Text(), nullable=True, comment="MemberFullName"),
+        sa.Column("job_title", sa.Text(), nullable=True, comment="JobTitle"),
+        sa.Column("office_key", sa.Text(), nullable=True, comment="OfficeKey"),
+        sa.Column(
+            "member_designation", types.json_type(), nullable=True, comment="MemberDesignation"
+        ),
+        sa.Column("member_languages", types.json_type(), nullable=True, comment="MemberLanguages"),
+        sa.Column(
+            "specialties", types.json_type(), nullable=True, comment="DDF: AgentDetails/Specialties"
+        ),
+        sa.Column(
+            "trading_areas",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: AgentDetails/TradingAreas",
+        ),
+        sa.Column(
+            "education_credentials",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: AgentDetails/EducationCredentials",
+        ),
+        sa.Column(
+            "street_address",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AgentDetails/Address/StreetAddress",
+        ),
+        sa.Column("member_address1", sa.Text(), nullable=True, comment="MemberAddress1"),
+        sa.Column("member_address2", sa.Text(), nullable=True, comment="MemberAddress2"),
+        sa.Column("member_city", sa.Text(), nullable=True, comment="MemberCity"),
+        sa.Column(
+            "member_state_or_province", sa.Text(), nullable=True, comment="MemberStateOrProvince"
+        ),
+        sa.Column("member_postal_code", sa.Text(), nullable=True, comment="MemberPostalCode"),
+        sa.Column("member_country", sa.Text(), nullable=True, comment="MemberCountry"),
+        sa.Column(
+            "photo_last_updated",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="DDF: AgentDetails/PhotoLastUpdated",
+        ),
+        sa.Column(
+            "photo_thumbnail_url",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AgentDetails/Photo/ThumbnailURL",
+        ),
+        sa.Column(
+            "photo_url", sa.Text(), nullable=True, comment="DDF: AgentDetails/Photo/LargePhotoURL"
+        ),
+        sa.Column(
+            "modification_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="ModificationTimestamp; from its own search only",
+        ),
+        sa.Column(
+            "observed_in",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: Property, or Member (its own search)",
+        ),
+        sa.Column(
+            "pull_id",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: the pull that brought this row",
+        ),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint("feed", "member_key", name=op.f("pk_member")),
+        comment="Member; the agents, seen inside listings or by a search of their own",
+    )
+    op.create_table(
+        "office",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column("office_key", sa.Text(), nullable=False, comment="OfficeKey"),
+        sa.Column("office_name", sa.Text(), nullable=True, comment="OfficeName"),
+        sa.Column("office_type", sa.Text(), nullable=True, comment="OfficeType"),
+        sa.Column(
+            "franchise_affiliation", sa.Text(), nullable=True, comment="FranchiseAffiliation"
+        ),
+        sa.Column("designation", sa.Text(), nullable=True, comment="DDF: Office/Designation"),
+        sa.Column(
+            "street_address", sa.Text(), nullable=True, comment="DDF: Office/Address/StreetAddress"
+        ),
+        sa.Column("office_address1", sa.Text(), nullable=True, comment="OfficeAddress1"),
+        sa.Column("office_address2", sa.Text(), nullable=True, comment="OfficeAddress2"),
+        sa.Column("office_city", sa.Text(), nullable=True, comment="OfficeCity"),
+        sa.Column(
+            "office_state_or_province", sa.Text(), nullable=True, comment="OfficeStateOrProvince"
+        ),
+        sa.Column("office_postal_code", sa.Text(), nullable=True, comment="OfficePostalCode"),
+        sa.Column("office_country", sa.Text(), nullable=True, comment="OfficeCountry"),
+        sa.Column(
+            "logo_url",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Office/Logo/ThumbnailURL; its TS number follows the listing's date",
+        ),
+        sa.Column(
+            "logo_last_updated",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="DDF: Office/LogoLastUpdated; from its own search only",
+        ),
+        sa.Column(
+            "modification_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="ModificationTimestamp; from its own search only",
+        ),
+        sa.Column(
+            "observed_in",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: Property, or Office (its own search)",
+        ),
+        sa.Column(
+            "pull_id",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: the pull that brought this row",
+        ),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint("feed", "office_key", name=op.f("pk_office")),
+        comment="Office; the offices, seen inside listings or by a search of their own",
+    )
+    op.create_table(
+        "open_house",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column("listing_key", sa.Text(), nullable=False, comment="ListingKey"),
+        sa.Column(
+            "open_house_key",
+            sa.Text(),
+            nullable=False,
+            comment="OpenHouseKey; <listing_key>_<place in the payload>",
+        ),
+        sa.Column(
+            "open_house_date",
+            sa.Date(),
+            nullable=True,
+            comment="OpenHouseDate; local to the property",
+        ),
+        sa.Column(
+            "open_house_start_time",
+            sa.DateTime(),
+            nullable=True,
+            comment="OpenHouseStartTime; local to the property, without a zone",
+        ),
+        sa.Column(
+            "open_house_end_time",
+            sa.DateTime(),
+            nullable=True,
+            comment="OpenHouseEndTime; local to the property, without a zone",
+        ),
+        sa.Column("open_house_type", sa.Text(), nullable=True, comment="OpenHouseType"),
+        sa.Column("open_house_remarks", sa.Text(), nullable=True, comment="OpenHouseRemarks"),
+        sa.Column(
+            "livestream_open_house_url", sa.Text(), nullable=True, comment="LivestreamOpenHouseURL"
+        ),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint(
+            "feed", "listing_key", "open_house_key", name=op.f("pk_open_house")
+        ),
+        comment="OpenHouse; the open houses and live streams of a listing",
+    )
+    op.create_table(
+        "other_phone",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column(
+            "resource_name", sa.Text(), nullable=False, comment="ResourceName; Member or Office"
+        ),
+        sa.Column("resource_record_key", sa.Text(), nullable=False, comment="ResourceRecordKey"),
+        sa.Column(
+            "order",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="rets_pipeline: place in the payload, from 1",
+        ),
+        sa.Column("other_phone_number", sa.Text(), nullable=True, comment="OtherPhoneNumber"),
+        sa.Column("other_phone_type", sa.Text(), nullable=True, comment="OtherPhoneType"),
+        sa.Column("contact_type", sa.Text(), nullable=True, comment="DDF: Phone/@ContactType"),
+        sa.PrimaryKeyConstraint(
+            "feed", "resource_name", "resource_record_key", "order", name=op.f("pk_other_phone")
+        ),
+        comment="OtherPhone; the phone numbers of members and offices",
+    )
+    op.create_table(
+        "property",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column("listing_key", sa.Text(), nullable=False, comment="ListingKey"),
+        sa.Column(
+            "listing_id",
+            sa.Text(),
+            nullable=True,
+            comment="ListingId; the board's number, not unique across boards",
+        ),
+        sa.Column(
+            "list_aor_key",
+            sa.Text(),
+            nullable=True,
+            comment="DDF Web API: ListAORKey; id of the board",
+        ),
+        sa.Column("standard_status", sa.Text(), nullable=True, comment="StandardStatus"),
+        sa.Column(
+            "property_type",
+            sa.Text(),
+            nullable=True,
+            comment="PropertyType; follows from property_sub_type and transaction_type",
+        ),
+        sa.Column("property_sub_type", sa.Text(), nullable=True, comment="PropertySubType"),
+        sa.Column("transaction_type", sa.Text(), nullable=True, comment="DDF: TransactionType"),
+        sa.Column(
+            "modification_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="ModificationTimestamp",
+        ),
+        sa.Column("listing_contract_date", sa.Date(), nullable=True, comment="ListingContractDate"),
+        sa.Column("listing_url", sa.Text(), nullable=True, comment="ListingURL"),
+        sa.Column(
+            "list_price", sa.Numeric(precision=14, scale=2), nullable=True, comment="ListPrice"
+        ),
+        sa.Column("price_per_time", sa.Text(), nullable=True, comment="DDF: PricePerTime"),
+        sa.Column("price_per_unit", sa.Text(), nullable=True, comment="DDF Web API: PricePerUnit"),
+        sa.Column(
+            "lease_amount", sa.Numeric(precision=14, scale=2), nullable=True, comment="LeaseAmount"
+        ),
+        sa.Column(
+            "lease_amount_frequency", sa.Text(), nullable=True, comment="LeaseAmountFrequency"
+        ),
+        sa.Column("lease_per_unit", sa.Text(), nullable=True, comment="DDF Web API: LeasePerUnit"),
+        sa.Column(
+            "existing_lease_type", types.json_type(), nullable=True, comment="ExistingLeaseType"
+        ),
+        sa.Column(
+            "association_fee",
+            sa.Numeric(precision=14, scale=2),
+            nullable=True,
+            comment="AssociationFee",
+        ),
+        sa.Column(
+            "association_fee_frequency", sa.Text(), nullable=True, comment="AssociationFeeFrequency"
+        ),
+        sa.Column(
+            "association_fee_includes",
+            types.json_type(),
+            nullable=True,
+            comment="AssociationFeeIncludes",
+        ),
+        sa.Column("association_name", sa.Text(), nullable=True, comment="AssociationName"),
+        sa.Column("ownership", sa.Text(), nullable=True, comment="Ownership"),
+        sa.Column("public_remarks", sa.Text(), nullable=True, comment="PublicRemarks"),
+        sa.Column(
+            "unparsed_address",
+            sa.Text(),
+            nullable=True,
+            comment="UnparsedAddress; street, city, province, postal code in one line",
+        ),
+        sa.Column("street_address", sa.Text(), nullable=True, comment="DDF: Address/StreetAddress"),
+        sa.Column("address_line1", sa.Text(), nullable=True, comment="DDF: Address/AddressLine1"),
+        sa.Column("address_line2", sa.Text(), nullable=True, comment="DDF: Address/AddressLine2"),
+        sa.Column("street_number", sa.Text(), nullable=True, comment="StreetNumber"),
+        sa.Column("street_dir_prefix", sa.Text(), nullable=True, comment="StreetDirPrefix"),
+        sa.Column("street_name", sa.Text(), nullable=True, comment="StreetName"),
+        sa.Column("street_suffix", sa.Text(), nullable=True, comment="StreetSuffix"),
+        sa.Column("street_dir_suffix", sa.Text(), nullable=True, comment="StreetDirSuffix"),
+        sa.Column(
+            "street_additional_info", sa.Text(), nullable=True, comment="StreetAdditionalInfo"
+        ),
+        sa.Column("unit_number", sa.Text(), nullable=True, comment="UnitNumber"),
+        sa.Column("box_number", sa.Text(), nullable=True, comment="DDF: Address/BoxNumber"),
+        sa.Column("city", sa.Text(), nullable=True, comment="City"),
+        sa.Column("state_or_province", sa.Text(), nullable=True, comment="StateOrProvince"),
+        sa.Column("postal_code", sa.Text(), nullable=True, comment="PostalCode"),
+        sa.Column("country", sa.Text(), nullable=True, comment="Country"),
+        sa.Column("city_region", sa.Text(), nullable=True, comment="CityRegion"),
+        sa.Column("community_name", sa.Text(), nullable=True, comment="DDF: Address/CommunityName"),
+        sa.Column("subdivision_name", sa.Text(), nullable=True, comment="SubdivisionName"),
+        sa.Column("latitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Latitude"),
+        sa.Column(
+            "longitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Longitude"
+        ),
+        sa.Column("structure_type", types.json_type(), nullable=True, comment="StructureType"),
+        sa.Column(
+            "architectural_style", types.json_type(), nullable=True, comment="ArchitecturalStyle"
+        ),
+        sa.Column(
+            "construction_style_attachment",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStyleAttachment",
+        ),
+        sa.Column(
+            "construction_materials",
+            types.json_type(),
+            nullable=True,
+            comment="ConstructionMaterials",
+        ),
+        sa.Column(
+            "exterior_finish",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Building/ExteriorFinish",
+        ),
+        sa.Column("bedrooms_total", sa.Integer(), nullable=True, comment="BedroomsTotal"),
+        sa.Column(
+            "bedrooms_above_grade",
+            sa.Integer(),
+            nullable=True,
+            comment="DDF Web API: BedroomsAboveGrade",
+        ),
+        sa.Column(
+            "bedrooms_below_grade",
+            sa.Integer(),
+            nullable=True,
+            comment="DDF Web API: BedroomsBelowGrade",
+        ),
+        sa.Column(
+            "bathrooms_total_integer", sa.Integer(), nullable=True, comment="BathroomsTotalInteger"
+        ),
+        sa.Column("bathrooms_partial", sa.Integer(), nullable=True, comment="BathroomsPartial"),
+        sa.Column("stories", sa.Numeric(precision=6, scale=2), nullable=True, comment="Stories"),
+        sa.Column("year_built", sa.Integer(), nullable=True, comment="YearBuilt"),
+        sa.Column("age", sa.Text(), nullable=True, comment="DDF: Building/Age"),
+        sa.Column(
+            "living_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="LivingArea"
+        ),
+        sa.Column("living_area_units", sa.Text(), nullable=True, comment="LivingAreaUnits"),
+        sa.Column(
+            "total_finished_area",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/TotalFinishedArea",
+        ),
+        sa.Column(
+            "total_finished_area_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/TotalFinishedArea; its unit",
+        ),
+        sa.Column("basement", types.json_type(), nullable=True, comment="Basement"),
+        sa.Column(
+            "basement_development",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Building/BasementDevelopment",
+        ),
+        sa.Column(
+            "basement_features",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Building/BasementFeatures",
+        ),
+        sa.Column("appliances", types.json_type(), nullable=True, comment="Appliances"),
+        sa.Column(
+            "building_features", types.json_type(), nullable=True, comment="BuildingFeatures"
+        ),
+        sa.Column("heating", types.json_type(), nullable=True, comment="Heating"),
+        sa.Column(
+            "heating_fuel", types.json_type(), nullable=True, comment="DDF: Building/HeatingFuel"
+        ),
+        sa.Column("cooling", types.json_type(), nullable=True, comment="Cooling"),
+        sa.Column("fireplace_yn", sa.Boolean(), nullable=True, comment="FireplaceYN"),
+        sa.Column("fireplaces_total", sa.Integer(), nullable=True, comment="FireplacesTotal"),
+        sa.Column(
+            "fireplace_features", types.json_type(), nullable=True, comment="FireplaceFeatures"
+        ),
+        sa.Column(
+            "fireplace_fuel",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Building/FireplaceFuel",
+        ),
+        sa.Column("fixture", types.json_type(), nullable=True, comment="DDF: Building/Fixture"),
+        sa.Column("flooring", types.json_type(), nullable=True, comment="Flooring"),
+        sa.Column(
+            "foundation_details", types.json_type(), nullable=True, comment="FoundationDetails"
+        ),
+        sa.Column("roof", types.json_type(), nullable=True, comment="Roof"),
+        sa.Column(
+            "roof_style", types.json_type(), nullable=True, comment="DDF: Building/RoofStyle"
+        ),
+        sa.Column(
+            "security_features", types.json_type(), nullable=True, comment="SecurityFeatures"
+        ),
+        sa.Column("electric", types.json_type(), nullable=True, comment="Electric"),
+        sa.Column("water_source", types.json_type(), nullable=True, comment="WaterSource"),
+        sa.Column("anchors_co_tenants", sa.Text(), nullable=True, comment="AnchorsCoTenants"),
+        sa.Column(
+            "lot_size_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="LotSizeArea"
+        ),
+        sa.Column("lot_size_units", sa.Text(), nullable=True, comment="LotSizeUnits"),
+        sa.Column("lot_size_dimensions", sa.Text(), nullable=True, comment="LotSizeDimensions"),
+        sa.Column(
+            "lot_size_irregular", sa.Text(), nullable=True, comment="DDF: Land/SizeIrregular"
+        ),
+        sa.Column(
+            "frontage_length", sa.Text(), nullable=True, comment="FrontageLength; the raw text"
+        ),
+        sa.Column(
+            "frontage_length_numeric",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF Web API: FrontageLengthNumeric",
+        ),
+        sa.Column(
+            "frontage_length_numeric_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF Web API: FrontageLengthNumericUnits",
+        ),
+        sa.Column("acreage", sa.Boolean(), nullable=True, comment="DDF: Land/Acreage"),
+        sa.Column("fencing", types.json_type(), nullable=True, comment="Fencing"),
+        sa.Column("sewer", types.json_type(), nullable=True, comment="Sewer"),
+        sa.Column("access_type", types.json_type(), nullable=True, comment="DDF: Land/AccessType"),
+        sa.Column("current_use", types.json_type(), nullable=True, comment="CurrentUse"),
+        sa.Column(
+            "landscape_features",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Land/LandscapeFeatures",
+        ),
+        sa.Column(
+            "land_amenities", types.json_type(), nullable=True, comment="DDF: Land/Amenities"
+        ),
+        sa.Column("topography", sa.Text(), nullable=True, comment="Topography"),
+        sa.Column("fronts_on", sa.Text(), nullable=True, comment="DDF: Land/FrontsOn"),
+        sa.Column(
+            "amenities_near_by", types.json_type(), nullable=True, comment="DDF: AmmenitiesNearBy"
+        ),
+        sa.Column(
+            "community_features", types.json_type(), nullable=True, comment="CommunityFeatures"
+        ),
+        sa.Column("features", types.json_type(), nullable=True, comment="DDF: Features"),
+        sa.Column("pool_features", types.json_type(), nullable=True, comment="PoolFeatures"),
+        sa.Column("pool_type", types.json_type(), nullable=True, comment="DDF: PoolType"),
+        sa.Column("view", types.json_type(), nullable=True, comment="View"),
+        sa.Column(
+            "waterfront_features", types.json_type(), nullable=True, comment="WaterfrontFeatures"
+        ),
+        sa.Column("water_body_name", sa.Text(), nullable=True, comment="WaterBodyName"),
+        sa.Column("other_structures", types.json_type(), nullable=True, comment="OtherStructures"),
+        sa.Column("other_equipment", types.json_type(), nullable=True, comment="OtherEquipment"),
+        sa.Column(
+            "rental_equipment_type",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: RentalEquipmentType",
+        ),
+        sa.Column("storage_type", types.json_type(), nullable=True, comment="DDF: StorageType"),
+        sa.Column("road_surface_type", types.json_type(), nullable=True, comment="RoadSurfaceType"),
+        sa.Column(
+            "irrigation_source", types.json_type(), nullable=True, comment="IrrigationSource"
+        ),
+        sa.Column(
+            "documents_available", types.json_type(), nullable=True, comment="DocumentsAvailable"
+        ),
+        sa.Column("utilities", types.json_type(), nullable=True, comment="Utilities"),
+        sa.Column(
+            "utilities_available",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: UtilitiesAvailable; each utility with its description",
+        ),
+        sa.Column("parking_total", sa.Integer(), nullable=True, comment="ParkingTotal"),
+        sa.Column("parking_features", types.json_type(), nullable=True, comment="ParkingFeatures"),
+        sa.Column(
+            "parking_spaces",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: ParkingSpaces; each kind of parking with its spaces",
+        ),
+        sa.Column("zoning", sa.Text(), nullable=True, comment="Zoning"),
+        sa.Column("zoning_description", sa.Text(), nullable=True, comment="ZoningDescription"),
+        sa.Column("municipal_id", sa.Text(), nullable=True, comment="DDF: MunicipalId"),
+        sa.Column("number_of_buildings", sa.Integer(), nullable=True, comment="NumberOfBuildings"),
+        sa.Column("business_type", types.json_type(), nullable=True, comment="BusinessType"),
+        sa.Column(
+            "business_sub_type",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Business/BusinessSubType",
+        ),
+        sa.Column("business_name", sa.Text(), nullable=True, comment="BusinessName"),
+        sa.Column("franchise", sa.Boolean(), nullable=True, comment="DDF: Business/Franchise"),
+        sa.Column("photos_count", sa.Integer(), nullable=True, comment="PhotosCount"),
+        sa.Column(
+            "photos_change_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="PhotosChangeTimestamp; the newest photo's",
+        ),
+        sa.Column(
+            "brochure_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/BrochureLink"
+        ),
+        sa.Column("video_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/VideoLink"),
+        sa.Column("list_agent_key", sa.Text(), nullable=True, comment="ListAgentKey"),
+        sa.Column("list_office_key", sa.Text(), nullable=True, comment="ListOfficeKey"),
+        sa.Column("co_list_agent_key", sa.Text(), nullable=True, comment="CoListAgentKey"),
+        sa.Column("co_list_office_key", sa.Text(), nullable=True, comment="CoListOfficeKey"),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_property")),
+        comment="Property; one row for each listing that the server offers",
+    )
+    op.create_index(op.f("ix_property_city"), "property", ["city"], unique=False)
+    op.create_index(
+        op.f("ix_property_feed_modification_timestamp"),
+        "property",
+        ["feed", "modification_timestamp"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_property_list_price"), "property", ["list_price"], unique=False)
+    op.create_table(
+        "property_member",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column("listing_key", sa.Text(), nullable=False, comment="ListingKey"),
+        sa.Column(
+            "order",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="Order; place in the payload, from 1",
+        ),
+        sa.Column("member_key", sa.Text(), nullable=True, comment="MemberKey"),
+        sa.Column("office_key", sa.Text(), nullable=True, comment="OfficeKey"),
+        sa.Column(
+            "role",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: ListAgent (the first) or CoListAgent",
+        ),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.Column(
+            "uncompared_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint("feed", "listing_key", "order", name=op.f("pk_property_member")),
+        comment="The agents of a listing in the payload's order, each with the office named there",
+    )
+    op.create_index(
+        op.f("ix_property_member_feed_member_key"),
+        "property_member",
+        ["feed", "member_key"],
+        unique=False,
+    )
+    op.create_table(
+        "property_rooms",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column("listing_key", sa.Text(), nullable=False, comment="ListingKey"),
+        sa.Column(
+            "room_key",
+            sa.Text(),
+            nullable=False,
+            comment="RoomKey; <listing_key>_<place in the payload>",
+        ),
+        sa.Column("room_type", sa.Text(), nullable=True, comment="RoomType"),
+        sa.Column("room_level", sa.Text(), nullable=True, comment="RoomLevel"),
+        sa.Column(
+            "room_length", sa.Numeric(precision=14, scale=4), nullable=True, comment="RoomLength"
+        ),
+        sa.Column(
+            "room_width", sa.Numeric(precision=14, scale=4), nullable=True, comment="RoomWidth"
+        ),
+        sa.Column(
+            "room_length_width_units", sa.Text(), nullable=True, comment="RoomLengthWidthUnits"
+        ),
+        sa.Column("room_dimensions", sa.Text(), nullable=True, comment="RoomDimensions"),
+        sa.Column("room_description", sa.Text(), nullable=True, comment="RoomDescription"),
+        sa.Column(
+            "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.PrimaryKeyConstraint("feed", "listing_key", "room_key", name=op.f("pk_property_rooms")),
+        comment="PropertyRooms; the rooms of a listing",
+    )
+    op.create_table(
+        "pull",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("pull_id", sa.Text(), nullable=False, comment="sorts in the order of requests"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="master_list or listings"),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="requested, complete (manifest written), applied, failed or abandoned",
+        ),
+        sa.Column(
+            "day",
+            sa.Date(),
+            nullable=True,
+            comment="UTC day of the listings' timestamps; NULL: master list",
+        ),
+        sa.Column("archive_prefix", sa.Text(), nullable=False),
+        sa.Column("requested_at", types.UtcTimestamp(), nullable=False),
+        sa.Column("completed_at", types.UtcTimestamp(), nullable=True),
+        sa.Column("applied_at", types.UtcTimestamp(), nullable=True),
+        sa.Column(
+            "keys_asked", sa.BigInteger(), nullable=True, comment="NULL: every key (master list)"
+        ),
+        sa.Column("records", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "bytes", sa.BigInteger(), nullable=True, comment="as received, content-encoding removed"
+        ),
+        sa.Column("requests", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True, comment="why it failed"),
+        sa.PrimaryKeyConstraint("feed", "pull_id", name=op.f("pk_pull")),
+        comment="One download of pages or of a master list, kept in the archive",
+    )
+    op.create_index("ix_pull_feed_state", "pull", ["feed", "state"], unique=False)
+    op.create_table(
+        "quarantine",
+        sa.Column("quarantine_id", types.row_number_type(), autoincrement=True, nullable=False),
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column(
+            "listing_key", sa.Text(), nullable=True, comment="NULL: a record without a readable key"
+        ),
+        sa.Column("pull_id", sa.Text(), nullable=False),
+        sa.Column(
+            "field", sa.Text(), nullable=False, comment="source path; empty: the whole record"
+        ),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column("noted_at", types.UtcTimestamp(), nullable=False),
+        sa.PrimaryKeyConstraint("quarantine_id", name=op.f("pk_quarantine")),
+        comment="Records and values that could not be understood",
+    )
+    op.create_index(
+        "ix_quarantine_feed_listing_key", "quarantine", ["feed", "listing_key"], unique=False
+    )
+    op.create_table(
+        "run_ledger",
+        sa.Column("run_id", sa.Text(), nullable=False, comment="Dagster's, or one of our own"),
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("job", sa.Text(), nullable=False),
+        sa.Column("software_version", sa.Text(), nullable=False),
+        sa.Column("started_at", types.UtcTimestamp(), nullable=False),
+        sa.Column("ended_at", types.UtcTimestamp(), nullable=True),
+        sa.Column(
+            "result",
+            sa.Text(),
+            nullable=True,
+            comment="succeeded or failed; NULL: running, or killed",
+        ),
+        sa.Column(
+            "actions", types.json_type(), nullable=False, comment="what was done, in order, counted"
+        ),
+        sa.PrimaryKeyConstraint("run_id", "feed", name=op.f("pk_run_ledger")),
+        comment="One row for each run on a feed",
+    )
+    op.create_index(
+        "ix_run_ledger_feed_started_at", "run_ledger", ["feed", "started_at"], unique=False
+    )
+    op.create_table(
+        "social_media",
+        sa.Column(
+            "feed",
+            sa.Text(),
+            nullable=False,
+            comment="rets_pipeline: the feed's name in feeds.yaml",
+        ),
+        sa.Column(
+            "resource_name", sa.Text(), nullable=False, comment="ResourceName; Member or Office"
+        ),
+        sa.Column("resource_record_key", sa.Text(), nullable=False, comment="ResourceRecordKey"),
+        sa.Column(
+            "order",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="rets_pipeline: place in the payload, from 1",
+        ),
+        sa.Column("social_media_url_or_id", sa.Text(), nullable=True, comment="SocialMediaUrlOrId"),
+        sa.Column("social_media_type", sa.Text(), nullable=True, comment="SocialMediaType"),
+        sa.Column("contact_type", sa.Text(), nullable=True, comment="DDF: Website/@ContactType"),
+        sa.PrimaryKeyConstraint(
+            "feed", "resource_name", "resource_record_key", "order", name=op.f("pk_social_media")
+        ),
+        comment="SocialMedia; the websites of members and offices",
+    )
+    op.create_table(
+        "tombstone",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("listing_key", sa.Text(), nullable=False),
+        sa.Column(
+            "master_pull_id", sa.Text(), nullable=False, comment="the master list without it"
+        ),
+        sa.Column(
+            "gone_at", types.UtcTimestamp(), nullable=False, comment="when that list was requested"
+        ),
+        sa.Column("last_master_timestamp", types.UtcTimestamp(), nullable=True),
+        sa.Column("last_pull_id", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_tombstone")),
+        comment="What remains of a listing that is gone",
+    )
+
+
+def downgrade() -> None:
+    """Take the schema back to the revision before."""
+    op.drop_table("tombstone")
+    op.drop_table("social_media")
+    op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
+    op.drop_table("run_ledger")
+    op.drop_index("ix_quarantine_feed_listing_key", table_name="quarantine")
+    op.drop_table("quarantine")
+    op.drop_index("ix_pull_feed_state", table_name="pull")
+    op.drop_table("pull")
+    op.drop_table("property_rooms")
+    op.drop_index(op.f("ix_property_member_feed_member_key"), table_name="property_member")
+    op.drop_table("property_member")
+    op.drop_index(op.f("ix_property_list_price"), table_name="property")
+    op.drop_index(op.f("ix_property_feed_modification_timestamp"), table_name="property")
+    op.drop_index(op.f("ix_property_city"), table_name="property")
+    op.drop_table("property")
+    op.drop_table("other_phone")
+    op.drop_table("open_house")
+    op.drop_table("office")
+    op.drop_table("member")
+    op.drop_index("ix_media_file_feed_state", table_name="media_file")
+    op.drop_index("ix_media_file_feed_blob_key", table_name="media_file")
+    op.drop_table("media_file")
+    op.drop_index(op.f("ix_media_feed_listing_key"), table_name="media")
+    op.drop_table("media")
+    op.drop_index("ix_listing_sync_feed_state", table_name="listing_sync")
+    op.drop_table("listing_sync")
+    op.drop_index("ix_history_transactional_feed_record", table_name="history_transactional")
+    op.drop_table("history_transactional")
+    op.drop_index(op.f("ix_geocode_state_next_attempt"), table_name="geocode")
+    op.drop_table("geocode")

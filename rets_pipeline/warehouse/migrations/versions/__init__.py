@@ -1,0 +1,1 @@
+"""One module for each revision. Released revisions are never edited; a change is a new one."""

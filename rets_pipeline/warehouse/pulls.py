@@ -1,0 +1,170 @@
+"""The ledger of pulls.
+
+What belongs here: the statements on the table ``pull``. What does not: the archive, which holds
+the pulls themselves; a manifest there is the proof of completeness, the row here its index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+
+from rets_pipeline.warehouse import ledgers
+
+Kind = Literal["master_list", "listings"]
+
+_ID_FORMAT = "%Y%m%dT%H%M%S%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """One row of the ledger.
+
+    Attributes:
+        pull_id: sorts in the order of the requests of its feed.
+        day: of the listings' timestamps (UTC); None for a master list.
+        archive_prefix: where its pages and its manifest are, without a slash at the end.
+        records: rows received; None until complete.
+    """
+
+    feed: str
+    pull_id: str
+    kind: Kind
+    state: str
+    day: date | None
+    archive_prefix: str
+    requested_at: datetime
+    keys_asked: int | None = None
+    records: int | None = None
+    bytes: int | None = None
+    requests: int | None = None
+
+
+_COLUMNS = [ledgers.pull.c[name] for name in Pull.__dataclass_fields__]
+
+
+def moment_of(pull_id: str) -> datetime:
+    """When the pull was requested, as its id says."""
+    return datetime.strptime(pull_id, _ID_FORMAT).replace(tzinfo=UTC)
+
+
+def begin(
+    connection: sa.Connection,
+    feed: str,
+    kind: Kind,
+    *,
+    prefix: str,
+    day: date | None = None,
+    keys_asked: int | None = None,
+    now: datetime | None = None,
+) -> Pull:
+    """Note that a request is about to be made.
+
+    The id is the time of the request, moved on when the clock stood still or went back: order is
+    the order of observation, whatever the clock says.
+
+    Args:
+        connection: in a transaction, of the holder of the feed's lock.
+        prefix: archive key below which a folder of the pull's own is made.
+        keys_asked: how many keys will be asked for; None means every key.
+        now: the time, for tests.
+    """
+    now = now or datetime.now(UTC)
+    last = connection.execute(
+        sa.select(sa.func.max(ledgers.pull.c.pull_id)).where(ledgers.pull.c.feed == feed)
+    ).scalar_one()
+    if last is not None:
+        now = max(now, moment_of(last) + timedelta(microseconds=1))
+    pull_id = now.strftime(_ID_FORMAT)
+    pull = Pull(feed, pull_id, kind, "requested", day, f"{prefix}/{pull_id}", now, keys_asked)
+    connection.execute(
+        sa.insert(ledgers.pull).values({name: getattr(pull, name) for name in _names()})
+    )
+    return pull
+
+
+def complete(
+    connection: sa.Connection, pull: Pull, *, records: int, size: int, requests: int
+) -> None:
+    """Note that the manifest is written."""
+    _set(
+        connection,
+        pull,
+        state="complete",
+        completed_at=datetime.now(UTC),
+        records=records,
+        bytes=size,
+        requests=requests,
+    )
+
+
+def applied(connection: sa.Connection, pull: Pull) -> None:
+    """Note that its rows are in the tables; in the transaction that puts them there."""
+    _set(connection, pull, state="applied", applied_at=datetime.now(UTC), reason=None)
+
+
+def failed(connection: sa.Connection, pull: Pull, reason: str) -> None:
+    """Note that it cannot be applied."""
+    _set(connection, pull, state="failed", reason=reason)
+
+
+def abandoned(connection: sa.Connection, pull: Pull) -> None:
+    """Note that it was begun by a run that died before the manifest was written."""
+    _set(connection, pull, state="abandoned", reason="the run ended before the manifest")
+
+
+def in_state(
+    connection: sa.Connection, feed: str, *states: str, kind: Kind = "listings"
+) -> list[Pull]:
+    """The pulls in those states, in the order of their requests."""
+    table = ledgers.pull
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(table.c.feed == feed, table.c.kind == kind, table.c.state.in_(states))
+        .order_by(table.c.pull_id)
+    )
+    return [Pull(*row) for row in rows]
+
+
+def newest_master_list(connection: sa.Connection, feed: str) -> Pull | None:
+    """The newest complete master list, if any was ever seen."""
+    table = ledgers.pull
+    row = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(table.c.feed == feed, table.c.kind == "master_list", table.c.state == "complete")
+        .order_by(table.c.pull_id.desc())
+        .limit(1)
+    ).one_or_none()
+    return Pull(*row) if row else None
+
+
+def find(connection: sa.Connection, feed: str, pull_id: str) -> Pull | None:
+    """The pull of that id."""
+    table = ledgers.pull
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(table.c.feed == feed, table.c.pull_id == pull_id)
+    ).one_or_none()
+    return Pull(*row) if row else None
+
+
+def adopt(connection: sa.Connection, pull: Pull) -> None:
+    """Put a pull that only the archive knows into the ledger."""
+    connection.execute(
+        sa.insert(ledgers.pull).values({name: getattr(pull, name) for name in _names()})
+    )
+
+
+def _names() -> list[str]:
+    return list(Pull.__dataclass_fields__)
+
+
+def _set(connection: sa.Connection, pull: Pull, **values: object) -> None:
+    table = ledgers.pull
+    connection.execute(
+        sa.update(table)
+        .where(table.c.feed == pull.feed, table.c.pull_id == pull.pull_id)
+        .values(**values)
+    )

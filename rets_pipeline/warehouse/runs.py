@@ -1,0 +1,121 @@
+"""The ledger of runs, and a feed's state in numbers.
+
+What belongs here: the statements on ``run_ledger``, and the counts that ``status`` shows. What does
+not: how they are printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rets_pipeline.warehouse import ledgers, media, pulls, tables
+
+
+def begin(
+    connection: sa.Connection, *, run_id: str, feed: str, job: str, software_version: str
+) -> None:
+    """Note a run's start. A run that is continued under its id starts anew."""
+    table = ledgers.run_ledger
+    connection.execute(sa.delete(table).where(table.c.run_id == run_id, table.c.feed == feed))
+    connection.execute(
+        sa.insert(table).values(
+            run_id=run_id,
+            feed=feed,
+            job=job,
+            software_version=software_version,
+            started_at=datetime.now(UTC),
+            actions=[],
+        )
+    )
+
+
+def note(
+    connection: sa.Connection,
+    *,
+    run_id: str,
+    feed: str,
+    actions: Sequence[dict[str, Any]],
+    result: str | None = None,
+) -> None:
+    """Note what the run has done so far, and its end when there is a result."""
+    table = ledgers.run_ledger
+    values: dict[str, Any] = {"actions": list(actions)}
+    if result is not None:
+        values |= {"result": result, "ended_at": datetime.now(UTC)}
+    connection.execute(
+        sa.update(table).where(table.c.run_id == run_id, table.c.feed == feed).values(values)
+    )
+
+
+def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[str, Any]]:
+    """What a run has done, in order; empty when it is unknown."""
+    table = ledgers.run_ledger
+    found = connection.execute(
+        sa.select(table.c.actions).where(table.c.run_id == run_id, table.c.feed == feed)
+    ).scalar_one_or_none()
+    return list(found or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A feed in numbers."""
+
+    feed: str
+    server_keys: int | None
+    server_seen_at: datetime | None
+    live_listings: int
+    last_sync_at: datetime | None
+    last_sync_result: str | None
+    images: media.Completeness
+    not_returned: int
+    quarantined: int
+    quarantine_entries: int
+    tombstones: int
+
+
+def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status:
+    """The feed's state now.
+
+    Args:
+        sizes: of photos that are mirrored.
+    """
+    master = pulls.newest_master_list(connection, feed)
+    ledger = ledgers.run_ledger
+    last = connection.execute(
+        sa.select(ledger.c.started_at, ledger.c.ended_at, ledger.c.result)
+        .where(ledger.c.feed == feed, ledger.c.job != "images")
+        .order_by(ledger.c.started_at.desc())
+        .limit(1)
+    ).one_or_none()
+    states: dict[str, int] = {
+        row.state: row.keys_in_it
+        for row in connection.execute(
+            sa.select(ledgers.listing_sync.c.state, sa.func.count().label("keys_in_it"))
+            .where(ledgers.listing_sync.c.feed == feed)
+            .group_by(ledgers.listing_sync.c.state)
+        )
+    }
+    return Status(
+        feed=feed,
+        server_keys=master.records if master else None,
+        server_seen_at=master.requested_at if master else None,
+        live_listings=_count(connection, tables.property_, feed),
+        last_sync_at=(last.ended_at or last.started_at) if last else None,
+        last_sync_result=(last.result or "running or killed") if last else None,
+        images=media.completeness(connection, feed, sizes),
+        not_returned=states.get("not_returned", 0),
+        quarantined=states.get("quarantined", 0),
+        quarantine_entries=_count(connection, ledgers.quarantine, feed),
+        tombstones=_count(connection, ledgers.tombstone, feed),
+    )
+
+
+def _count(connection: sa.Connection, table: sa.Table, feed: str) -> int:
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(table).where(table.c.feed == feed)
+    ).scalar_one()

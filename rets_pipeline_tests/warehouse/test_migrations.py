@@ -1,0 +1,175 @@
+"""The schema's revisions, on both databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from sqlalchemy import event
+
+from rets_pipeline.warehouse import migrate
+from rets_pipeline.warehouse.types import metadata
+
+
+@pytest.fixture(params=["sqlite_url", "postgres_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def names(engine: sa.Engine) -> set[str]:
+    return set(sa.inspect(engine).get_table_names())
+
+
+def test_head_is_what_alembic_says():
+    assert ScriptDirectory.from_config(migrate.config()).get_current_head() == migrate.head()
+
+
+def test_up_and_down_and_up_again(engine):
+    assert migrate.current(engine) is None
+    migrate.upgrade(engine)
+    assert migrate.current(engine) == migrate.head()
+    assert names(engine) == {*metadata.tables, migrate.VERSION_TABLE}
+    migrate.downgrade(engine, "base")
+    assert migrate.current(engine) is None
+    assert names(engine) == {migrate.VERSION_TABLE}
+    migrate.upgrade(engine)
+    assert migrate.check(engine) == []
+
+
+def test_the_tables_are_what_the_revisions_make(engine):
+    migrate.upgrade(engine)
+    assert migrate.check(engine) == []
+
+
+def test_a_difference_is_said_in_words(engine):
+    migrate.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE property ADD COLUMN stray TEXT")
+        connection.exec_driver_sql("DROP TABLE geocode")
+        connection.exec_driver_sql("DROP INDEX ix_property_city")
+    found = "\n".join(migrate.check(engine))
+    assert "add table: geocode" in found
+    assert "remove column: property stray" in found
+    assert "add index: ix_property_city" in found
+
+
+def test_a_database_without_tables_is_not_well(engine):
+    assert migrate.check(engine)[0] == (
+        f"the database is at revision None, the software at {migrate.head()}"
+    )
+
+
+def test_a_comment_that_differs_is_seen_where_the_database_keeps_comments(postgres_url):
+    engine = sa.create_engine(postgres_url)
+    migrate.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("COMMENT ON COLUMN property.city IS 'Town'")
+        query = sa.text("SELECT col_description('property'::regclass, 1)")
+        assert "feeds.yaml" in connection.execute(query).scalar_one()
+    assert migrate.check(engine) == ["modify comment: property city Town City"]
+    engine.dispose()
+
+
+def test_tables_of_others_are_left_alone(engine):
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('of_dagster')")
+        connection.exec_driver_sql("CREATE TABLE runs (id INTEGER PRIMARY KEY)")
+    migrate.upgrade(engine)
+    assert migrate.check(engine) == []
+    migrate.downgrade(engine, "base")
+    with engine.connect() as connection:
+        query = sa.text("SELECT version_num FROM alembic_version")
+        assert connection.execute(query).scalar_one() == "of_dagster"
+    assert "runs" in names(engine)
+
+
+def test_many_that_start_at_once(url):
+    engines = [sa.create_engine(url) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(migrate.upgrade, engines))
+    assert migrate.check(engines[0]) == []
+    for engine in engines:
+        engine.dispose()
+
+
+def test_processes_that_start_at_once(url):
+    code = (
+        "import sys, sqlalchemy as sa\n"
+        "from rets_pipeline.warehouse import migrate\n"
+        "migrate.upgrade(sa.create_engine(sys.argv[1]))\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    engine = sa.create_engine(url)
+    assert migrate.check(engine) == []
+    engine.dispose()
+
+
+def test_an_upgrade_that_breaks_off_leaves_nothing(engine):
+    seen = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def stop(connection, cursor, statement, *rest):
+        if "CREATE TABLE" in statement.upper():
+            seen.append(statement)
+            if len(seen) == 8:
+                raise RuntimeError("the plug is pulled")
+
+    with pytest.raises(RuntimeError, match="plug"):
+        migrate.upgrade(engine)
+    event.remove(engine, "before_cursor_execute", stop)
+    assert names(engine) == set()
+    migrate.upgrade(engine)
+    assert migrate.check(engine) == []
+
+
+def test_it_works_with_an_engine_that_begins_by_itself(sqlite_url):
+    """SQLAlchemy's recipe for honest transactions on SQLite."""
+    engine = sa.create_engine(sqlite_url)
+
+    @event.listens_for(engine, "connect")
+    def no_begin(connection, record):
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection):
+        connection.exec_driver_sql("BEGIN")
+
+    migrate.upgrade(engine)
+    assert migrate.check(engine) == []
+    engine.dispose()
+
+
+def test_nothing_to_do_is_quick(url):
+    engine = sa.create_engine(url)
+    migrate.upgrade(engine)
+    engine.dispose()
+    code = (
+        "import sys, sqlalchemy as sa\n"
+        "from rets_pipeline.warehouse import migrate\n"
+        "migrate.upgrade(sa.create_engine(sys.argv[1]))\n"
+        "sys.exit('alembic' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, url], timeout=60).returncode == 0
+
+
+def test_every_revision_is_shipped_with_the_package():
+    folder = Path(migrate.__file__).parent / "migrations"
+    assert (folder / "env.py").is_file()
+    assert (folder / "script.py.mako").is_file()
+    scripts = ScriptDirectory.from_config(migrate.config())
+    assert [script.revision for script in scripts.walk_revisions()][-1] == "0001"
