@@ -1,0 +1,66 @@
+"""Deletions, and the guard before them.
+
+What belongs here: whether the newest master list may delete. What does not: the statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rets_pipeline.settings import DeletionGuard
+from rets_pipeline.sync import master as masters
+from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.warehouse import deletion, difference
+from rets_pipeline.warehouse.deletion import Gone
+from rets_pipeline.warehouse.engine import transaction
+
+
+class GuardTripped(Exception):
+    """So many listings are gone that the server may have lost them; nothing was deleted."""
+
+    def __init__(self, feed: str, gone: Gone) -> None:
+        super().__init__(
+            f"feed {feed!r}: {gone.live} of {gone.all_live} listings are missing from the master "
+            "list, more than the deletion guard lets pass; nothing was deleted. If they are "
+            f"really gone, run once with allow_deletions: {gone.live}"
+        )
+        self.gone = gone
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a deletion did."""
+
+    keys: int
+    live_before: int
+
+
+def refuses(guard: DeletionGuard, gone: Gone, allowed: int) -> bool:
+    """Whether the guard trips: the gone listings exceed **both** its numbers.
+
+    Args:
+        allowed: the largest number that the operator allows for this run.
+    """
+    over_share = gone.live > guard.share * gone.all_live
+    return gone.live > allowed and gone.live > guard.keys and over_share
+
+
+def delete_gone(mirror: Mirror, *, allowed: int = 0) -> Deleted:
+    """Remove what the newest complete master list lacks. Without such a list, nothing.
+
+    Raises:
+        GuardTripped: too many are gone; nothing was deleted.
+    """
+    master = masters.newest(mirror)
+    if master is None:
+        return Deleted(0, 0)
+    with (
+        transaction(mirror.connection) as connection,
+        difference.loaded(connection, master.timestamps(mirror.archive)),
+    ):
+        gone = deletion.count(connection, mirror.feed.name)
+        if refuses(mirror.feed.deletion_guard, gone, allowed):
+            raise GuardTripped(mirror.feed.name, gone)
+        removed = deletion.remove(connection, master.pull)
+    mirror.note("deletions", keys=removed)
+    return Deleted(removed, gone.all_live)

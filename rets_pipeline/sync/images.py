@@ -1,0 +1,231 @@
+"""Images in step with the payloads.
+
+What belongs here: which images move, load and go, and in which order. What does not: HTTP
+(``downloads``) and SQL (``warehouse.media``).
+
+The order matters: what is held already moves to where the payload names it now, the rest is
+downloaded, rows that no payload names go, and last the blobs that no row refers to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from rets_pipeline.archive import safe_segment
+from rets_pipeline.sync.downloads import Downloader, Image, ImageAbsent, ImageRefused
+from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.warehouse import media
+from rets_pipeline.warehouse.engine import transaction
+from rets_pipeline.warehouse.media import Held, Wanted
+
+_FIRST_DELAY = timedelta(minutes=15)
+_LONGEST_DELAY = timedelta(days=2)
+#: rows written in one transaction
+_ROWS = 100
+
+
+@dataclass(slots=True)
+class ImageCounts:
+    """What an image run did, in images unless said otherwise."""
+
+    wanted: int = 0
+    moved: int = 0  # the same bytes under another key, nothing loaded
+    stored: int = 0
+    absent: int = 0
+    failed: int = 0
+    removed: int = 0
+    blobs_deleted: int = 0
+    bytes: int = 0
+    requests: int = 0
+
+
+def mirror_images(mirror: Mirror) -> ImageCounts:
+    """One bounded batch: at most ``photos.per_run`` images; the next run goes on."""
+    feed, photos = mirror.feed.name, mirror.feed.photos
+    counts = ImageCounts()
+    loose: list[str] = []
+    connection = mirror.lock(f"images of feed {feed}")
+    with transaction(connection):
+        lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run)
+    counts.wanted = len(lacking)
+    to_load = _move(mirror, lacking, counts, loose)
+    with Downloader(photos, mirror.feed.user_agent) as downloader:
+        _load(mirror, to_load, downloader.get, counts, loose)
+        counts.requests = downloader.requests
+    with transaction(connection):
+        counts.removed, unnamed = media.remove_unnamed(
+            connection, feed, photos.sizes, photos.per_run
+        )
+        unused = media.unused(connection, feed, [*loose, *unnamed])
+    counts.blobs_deleted = mirror.archive.delete(unused) if unused else 0
+    mirror.note("images", **{name: getattr(counts, name) for name in ImageCounts.__slots__})
+    return counts
+
+
+def _move(
+    mirror: Mirror, lacking: list[Wanted], counts: ImageCounts, loose: list[str]
+) -> list[Wanted]:
+    """Photos that changed places keep their bytes.
+
+    Returns:
+        What has to be downloaded.
+    """
+    to_load: list[Wanted] = []
+    feed = mirror.feed.name
+    for images in _by_listing(lacking):
+        connection = mirror.lock(f"images of feed {feed}")
+        with transaction(connection):
+            held = media.held(connection, feed, [images[0].listing_key])
+            rows = []
+            for image in images:
+                same = _same_photo(image, held.get(image.listing_key, []))
+                if same is None:
+                    to_load.append(image)
+                else:
+                    rows.append(_row_of_held(image, same))
+            loose += media.record(connection, feed, rows)
+        counts.moved += len(rows)
+    return to_load
+
+
+def _same_photo(image: Wanted, held: list[Held]) -> Held | None:
+    """The photo under its token, unless the token names two different ones."""
+    same = [
+        item for item in held if item.size == image.size and item.change_token == image.change_token
+    ]
+    return same[0] if len({item.content_hash for item in same}) == 1 else None
+
+
+def _load(
+    mirror: Mirror,
+    images: list[Wanted],
+    get: Callable[[str], Image],
+    counts: ImageCounts,
+    loose: list[str],
+) -> None:
+    def load(image: Wanted) -> dict[str, Any]:
+        return _store(mirror, image, get)
+
+    feed = mirror.feed.name
+    rows: list[dict[str, Any]] = []
+    connection = mirror.lock(f"images of feed {feed}")
+    mirror.progress("images", 0, len(images))
+    for done, row in enumerate(_in_parallel(load, images, mirror.feed.photos.connections), 1):
+        _count(row, counts)
+        rows.append(row)
+        if len(rows) >= _ROWS or done == len(images):
+            with transaction(connection):
+                loose += media.record(connection, feed, rows)
+            rows = []
+            mirror.progress("images", done, len(images))
+
+
+def _store(mirror: Mirror, image: Wanted, get: Callable[[str], Image]) -> dict[str, Any]:
+    """Blob first; the row, which the caller writes, second."""
+    try:
+        loaded = get(image.url)
+    except ImageAbsent as error:
+        return _row_of_failure(image, "absent", str(error))
+    except ImageRefused as error:
+        return _row_of_failure(image, "failed", str(error))
+    content_hash = hashlib.sha256(loaded.data).hexdigest()
+    key = "/".join(
+        (
+            "images",
+            mirror.feed.name,
+            safe_segment(image.listing_key),
+            f"{content_hash}.{loaded.extension}",
+        )
+    )
+    mirror.archive.put(key, loaded.data, content_type=loaded.content_type)
+    return _row(
+        image,
+        blob_key=key,
+        content_hash=content_hash,
+        content_type=loaded.content_type,
+        bytes=len(loaded.data),
+        state="stored",
+        stored_at=_now(),
+    )
+
+
+def _row_of_held(image: Wanted, held: Held) -> dict[str, Any]:
+    return _row(
+        image,
+        blob_key=held.blob_key,
+        content_hash=held.content_hash,
+        content_type=held.content_type,
+        bytes=held.bytes,
+        state="stored",
+        stored_at=held.stored_at,
+    )
+
+
+def _row_of_failure(image: Wanted, state: str, reason: str) -> dict[str, Any]:
+    attempts = image.attempts + 1
+    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 16))
+    return _row(image, state=state, reason=reason, attempts=attempts, next_attempt=_now() + delay)
+
+
+def _row(image: Wanted, **values: Any) -> dict[str, Any]:
+    row = {
+        "listing_key": image.listing_key,
+        "media_key": image.media_key,
+        "size": image.size,
+        "change_token": image.change_token,
+        "blob_key": None,
+        "content_hash": None,
+        "content_type": None,
+        "bytes": None,
+        "attempts": 0,
+        "next_attempt": None,
+        "reason": None,
+        "stored_at": None,
+    }
+    return {**row, **values}
+
+
+def _count(row: dict[str, Any], counts: ImageCounts) -> None:
+    counts.bytes += row["bytes"] or 0
+    setattr(counts, row["state"], getattr(counts, row["state"]) + 1)
+
+
+def _in_parallel(
+    work: Callable[[Wanted], dict[str, Any]], images: list[Wanted], width: int
+) -> Iterator[dict[str, Any]]:
+    """Results as they come; never more than a few tasks ahead, so that memory stays flat."""
+    waiting = iter(images)
+    with ThreadPoolExecutor(max_workers=width, thread_name_prefix="images") as pool:
+        running: set[Future[dict[str, Any]]] = {
+            pool.submit(work, image) for image in islice(waiting, 2 * width)
+        }
+        try:
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(work, image) for image in islice(waiting, len(finished))}
+                for future in finished:
+                    yield future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _by_listing(images: list[Wanted]) -> Iterator[list[Wanted]]:
+    group: list[Wanted] = []
+    for image in images:
+        if group and group[0].listing_key != image.listing_key:
+            yield group
+            group = []
+        group.append(image)
+    if group:
+        yield group
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,185 @@
+"""What one run on one feed holds.
+
+What belongs here: the feed's lock, its RETS session and its books, taken when first needed and
+given back at the end. What does not: the steps of a sync.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, cast
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from rets_pipeline import __version__
+from rets_pipeline.archive import Archive
+from rets_pipeline.rets import Session
+from rets_pipeline.settings import FeedConfig
+from rets_pipeline.sources.base import Source
+from rets_pipeline.sources.registry import source_for
+from rets_pipeline.warehouse import runs
+from rets_pipeline.warehouse.engine import Warehouse, transaction
+from rets_pipeline.warehouse.locks import RunLock, describe_holder
+
+logger = logging.getLogger(__name__)
+
+#: called with the phase, what is done of it, and how much it is altogether if that is known
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A RETS account."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+def _silent(phase: str, done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+class Mirror:
+    """One run on one feed.
+
+    Args:
+        feed: the feed.
+        warehouse: opened by the caller, who closes it.
+        archive: where raw pulls and images are.
+        credentials: of the account.
+        job: what runs, for the run ledger and for whoever waits for the lock.
+        run_id: Dagster's, or one of our own when absent.
+        progress: told of the progress of long phases.
+    """
+
+    def __init__(
+        self,
+        feed: FeedConfig,
+        warehouse: Warehouse,
+        archive: Archive,
+        credentials: Credentials,
+        *,
+        job: str,
+        run_id: str | None = None,
+        progress: Progress = _silent,
+    ) -> None:
+        self.feed = feed
+        self.warehouse = warehouse
+        self.archive = archive
+        self.source: Source = source_for(feed.source, culture=feed.culture)
+        self.progress = progress
+        self.run_id = run_id or str(uuid4())
+        self.actions: list[dict[str, Any]] = []
+        self._job = job
+        self._credentials = credentials
+        self._lock: RunLock | None = None
+        self._session: Session | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(succeeded=error is None)
+
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection to write on; the first use takes the feed's lock.
+
+        Raises:
+            LockHeld: another run on the feed did not end in time.
+        """
+        return self.lock(f"feed {self.feed.name}")
+
+    def lock(self, name: str) -> sa.Connection:
+        """Take a lock unless this run has one, and note the run's start.
+
+        Args:
+            name: ``feed …`` for whatever talks RETS or writes listings; a name of its own for
+                work that may run beside it.
+        """
+        if self._lock is None:
+            self._lock = RunLock.acquire(
+                self.warehouse,
+                name,
+                holder=describe_holder(f"{self._job} of feed {self.feed.name}"),
+                wait_seconds=self.feed.lock_wait_seconds,
+                on_wait=lambda holder: logger.warning(
+                    "feed %s: waiting for %s to end", self.feed.name, holder
+                ),
+            )
+            with transaction(self._lock.connection) as connection:
+                runs.begin(
+                    connection,
+                    run_id=self.run_id,
+                    feed=self.feed.name,
+                    job=self._job,
+                    software_version=__version__,
+                )
+        return self._lock.connection
+
+    def session(self) -> Session:
+        """The RETS session; the first use takes the lock, the first request logs in."""
+        if self._session is None:
+            _ = self.connection  # one session per account: no login without the lock
+            silence = self.feed.timeout_seconds
+            self._session = Session(
+                self.feed.login_url,
+                self._credentials.username,
+                self._credentials.password,
+                user_agent=self.feed.user_agent,
+                rets_version=self.feed.rets_version,
+                timeout=(min(10.0, silence), silence),
+            )
+        return self._session
+
+    def requests_made(self) -> int:
+        """How many requests the session has sent."""
+        return self._session.statistics.requests if self._session else 0
+
+    def note(self, action: str, **counts: Any) -> None:
+        """Write what was done into the run ledger, at once: a run may be killed."""
+        self.actions.append({"action": action, **counts})
+        if self._lock is not None:
+            with transaction(self._lock.connection) as connection:
+                runs.note(connection, run_id=self.run_id, feed=self.feed.name, actions=self.actions)
+
+    def close(self, *, succeeded: bool) -> None:
+        """Log out, note the result, give the lock back."""
+        session, self._session = self._session, None
+        lock, self._lock = self._lock, None
+        try:
+            if session is not None:
+                session.close()
+        finally:
+            if lock is not None:
+                self._end(lock, "succeeded" if succeeded else "failed")
+
+    def _end(self, lock: RunLock, result: str) -> None:
+        try:
+            with transaction(lock.connection) as connection:
+                runs.note(
+                    connection,
+                    run_id=self.run_id,
+                    feed=self.feed.name,
+                    actions=self.actions,
+                    result=result,
+                )
+        except sa.exc.DBAPIError as error:
+            # The run's own fault tells more than the books that could not be closed.
+            logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, error.orig)
+        finally:
+            lock.release()
+
+
+def attributes_of(element: Any) -> Mapping[str, str]:
+    """A record's attributes; ``lxml``'s own mapping, which its stubs do not call one."""
+    return cast("Mapping[str, str]", element.attrib)

@@ -1,0 +1,323 @@
+"""Pulls: listings that the warehouse lacks or holds differently, byte for byte.
+
+What belongs here: the plan, the requests, the pages in the archive. What does not: parsing.
+
+In the archive, below ``raw/<feed>/listings/<day>/<pull>/``: ``page-00001.xml.zst`` and so on, and
+``manifest.json``, written last: a pull without it does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rets_pipeline import __version__
+from rets_pipeline.archive import (
+    Archive,
+    CorruptData,
+    NotInArchive,
+    compress_stream,
+    decompress_stream,
+)
+from rets_pipeline.rets import SplitRequest
+from rets_pipeline.sync.days import DayRange, day_of, today
+from rets_pipeline.sync.master import MasterList
+from rets_pipeline.sync.mirror import Mirror, attributes_of
+from rets_pipeline.warehouse import difference, pulls
+from rets_pipeline.warehouse.difference import Difference
+from rets_pipeline.warehouse.engine import transaction
+from rets_pipeline.warehouse.pulls import Pull
+
+logger = logging.getLogger(__name__)
+
+#: requests of one pull: what a crash loses at most, and what one transaction loads
+REQUESTS_PER_PULL = 50
+
+Keys = dict[str, datetime | None]
+
+
+class BrokenPull(Exception):
+    """A pull in the archive cannot be read; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask for.
+
+    Attributes:
+        days: key and master timestamp, by day, the latest day first.
+        kinds: how many keys are new, changed, or tried again.
+        in_archive: keys left out since a complete pull that waits in the archive has them.
+        left_over: keys left out since the run's budget is spent; the next run goes on.
+    """
+
+    days: dict[date, Keys]
+    kinds: Counter[str]
+    in_archive: int
+    left_over: int
+
+    @property
+    def keys(self) -> int:
+        """How many keys will be asked for."""
+        return sum(len(keys) for keys in self.days.values())
+
+
+def plan(mirror: Mirror, master: MasterList, days: DayRange | None = None) -> Plan:
+    """Compare the master list with the ledger.
+
+    Args:
+        days: only keys whose timestamp belongs to one of them; None means every key.
+    """
+    feed = mirror.feed
+    waiting = _waiting_keys(mirror)
+    wanted: dict[date, Keys] = {}
+    kinds: Counter[str] = Counter()
+    in_archive = left_over = 0
+    for item in differences(mirror, master):
+        day = day_of(item.master_timestamp, first_day=feed.first_day, today=today())
+        if days is not None and day not in days:
+            continue
+        if item.kind != "retry" and waiting.get(item.listing_key, ()) == item.master_timestamp:
+            in_archive += 1
+        elif kinds.total() >= feed.listings_per_run:
+            left_over += 1
+        else:
+            kinds[item.kind] += 1
+            wanted.setdefault(day, {})[item.listing_key] = item.master_timestamp
+    ordered = {day: wanted[day] for day in sorted(wanted, reverse=True)}
+    return Plan(ordered, kinds, in_archive, left_over)
+
+
+def differences(mirror: Mirror, master: MasterList) -> list[Difference]:
+    """Keys to fetch, the latest timestamps first."""
+    with (
+        transaction(mirror.connection) as connection,
+        difference.loaded(connection, master.timestamps(mirror.archive)),
+    ):
+        return list(difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC)))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer.
+
+    Attributes:
+        data: the body as received.
+        asked: the keys in the request.
+        returned: the keys in the answer.
+    """
+
+    data: bytes
+    asked: list[str]
+    returned: list[str]
+
+
+@dataclass(slots=True)
+class Download:
+    """A pull that is being made.
+
+    Attributes:
+        keys: what is asked for: key and master timestamp.
+        pages: the answers; each is requested when it is drawn.
+        stored: set by :func:`store`.
+    """
+
+    day: date
+    keys: Keys
+    pages: Iterator[Page]
+    stored: Stored | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A complete pull in the archive."""
+
+    pull: Pull
+    records: int
+    size: int
+    requests: int
+    not_returned: int
+
+
+def fetch(mirror: Mirror, plan: Plan) -> Iterator[Download]:
+    """The pulls of a plan, one after another. Draw a pull's pages before the next pull.
+
+    Raises:
+        RetsError: while pages are drawn, when the server refuses or an answer is not whole.
+    """
+    done = 0
+    for day, keys in plan.days.items():
+        for part in _parts(list(keys), mirror.feed.listings_per_request * REQUESTS_PER_PULL):
+            mirror.progress("listings", done, plan.keys)
+            yield Download(day, {key: keys[key] for key in part}, _pages(mirror, part))
+            done += len(part)
+    mirror.progress("listings", done, plan.keys)
+
+
+def store(mirror: Mirror, download: Download) -> Stored:
+    """Keep a pull; it exists from the moment its manifest is written."""
+    feed = mirror.feed.name
+    with transaction(mirror.connection) as connection:
+        pull = pulls.begin(
+            connection,
+            feed,
+            "listings",
+            prefix=f"raw/{feed}/listings/{download.day.isoformat()}",
+            day=download.day,
+            keys_asked=len(download.keys),
+        )
+    before = mirror.requests_made()
+    pages: list[dict[str, Any]] = []
+    returned: set[str] = set()
+    for number, page in enumerate(download.pages, start=1):
+        name = f"page-{number:05}.xml.zst"
+        data = b"".join(compress_stream([page.data]))
+        mirror.archive.put(f"{pull.archive_prefix}/{name}", data)
+        pages.append(
+            {
+                "name": name,
+                "records": len(page.returned),
+                "bytes": len(page.data),
+                "sha256": hashlib.sha256(page.data).hexdigest(),
+            }
+        )
+        returned.update(page.returned)
+    stored = Stored(
+        pull,
+        records=sum(page["records"] for page in pages),
+        size=sum(page["bytes"] for page in pages),
+        requests=mirror.requests_made() - before,
+        not_returned=len(download.keys.keys() - returned),
+    )
+    _write_manifest(mirror.archive, stored, download, pages)
+    with transaction(mirror.connection) as connection:
+        pulls.complete(
+            connection, pull, records=stored.records, size=stored.size, requests=stored.requests
+        )
+    download.stored = stored
+    return stored
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a complete pull holds."""
+
+    pull: Pull
+    keys: Keys
+    pages: list[dict[str, Any]]
+
+
+def read_manifest(archive: Archive, feed: str, prefix: str) -> Manifest | None:
+    """The manifest below a prefix; None when there is none, so no complete pull either.
+
+    Raises:
+        BrokenPull: it is there and cannot be read.
+    """
+    try:
+        document = json.loads(archive.get(f"{prefix}/manifest.json"))
+        pull = Pull(
+            feed=feed,
+            pull_id=document["pull_id"],
+            kind="listings",
+            state="complete",
+            day=date.fromisoformat(document["day"]),
+            archive_prefix=prefix,
+            requested_at=datetime.fromisoformat(document["requested_at"]),
+            keys_asked=len(document["keys"]),
+            records=document["records"],
+            bytes=document["bytes"],
+            requests=document["requests"],
+        )
+        keys = {key: datetime.fromisoformat(at) if at else None for key, at in document["keys"]}
+        return Manifest(pull, keys, document["pages"])
+    except NotInArchive:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenPull(f"feed {feed!r}: {prefix}/manifest.json: {error!r}") from None
+
+
+def read_page(archive: Archive, pull: Pull, page: dict[str, Any]) -> bytes:
+    """A page as it was received.
+
+    Raises:
+        BrokenPull: it is missing or was changed since.
+    """
+    key = f"{pull.archive_prefix}/{page['name']}"
+    try:
+        data = b"".join(decompress_stream([archive.get(key)]))
+    except (NotInArchive, CorruptData) as error:
+        raise BrokenPull(f"feed {pull.feed!r}: {key}: {error}") from None
+    if hashlib.sha256(data).hexdigest() != page["sha256"]:
+        raise BrokenPull(f"feed {pull.feed!r}: {key}: not the bytes that were received")
+    return data
+
+
+def _pages(mirror: Mirror, keys: Sequence[str]) -> Iterator[Page]:
+    for part in _parts(list(keys), mirror.feed.listings_per_request):
+        yield from _answers(mirror, part)
+
+
+def _answers(mirror: Mirror, keys: list[str]) -> Iterator[Page]:
+    """One answer, or several when the server finds the request too large (20208)."""
+    search = mirror.source.detail_search(keys)
+    received: list[bytes] = []
+    returned: list[str] = []
+    try:
+        with mirror.session().search(
+            search.arguments, record=search.record, sink=received.append
+        ) as answer:
+            for element in answer:
+                key = mirror.source.detail_key(attributes_of(element))
+                if key is not None:
+                    returned.append(key)
+    except SplitRequest:
+        if len(keys) == 1:
+            raise
+        middle = len(keys) // 2
+        yield from _answers(mirror, keys[:middle])
+        yield from _answers(mirror, keys[middle:])
+        return
+    yield Page(b"".join(received), keys, returned)
+
+
+def _waiting_keys(mirror: Mirror) -> Keys:
+    """Keys of complete pulls that no load has applied yet: a run died in between."""
+    with transaction(mirror.connection) as connection:
+        waiting = pulls.in_state(connection, mirror.feed.name, "requested", "complete")
+    keys: Keys = {}
+    for pull in waiting:
+        manifest = read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
+        if manifest is not None:
+            keys.update(manifest.keys)
+    return keys
+
+
+def _write_manifest(
+    archive: Archive, stored: Stored, download: Download, pages: list[dict[str, Any]]
+) -> None:
+    pull = stored.pull
+    manifest = {
+        "format": 1,
+        "feed": pull.feed,
+        "kind": "listings",
+        "pull_id": pull.pull_id,
+        "day": download.day.isoformat(),
+        "requested_at": pull.requested_at.isoformat(),
+        "software_version": __version__,
+        "records": stored.records,
+        "bytes": stored.size,
+        "requests": stored.requests,
+        "keys": [[key, at.isoformat() if at else None] for key, at in download.keys.items()],
+        "pages": pages,
+    }
+    archive.put(f"{pull.archive_prefix}/manifest.json", json.dumps(manifest, indent=1).encode())
+
+
+def _parts(keys: list[str], size: int) -> Iterator[list[str]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))
