@@ -1,0 +1,75 @@
+"""Asset checks: they report. What must not happen is refused in the asset before the commit.
+
+What belongs here: comparisons of the mirror with the server's keys and with its own payloads, as
+warnings. What does not: repairs.
+"""
+
+# No postponed annotations here: Dagster reads the type of `context` at once.
+import dagster as dg
+
+from rets_pipeline.orchestration import metadata, naming
+from rets_pipeline.orchestration.resources import opened
+from rets_pipeline.settings import FeedConfig
+from rets_pipeline.sync import audit
+
+
+def feed_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
+    """The checks of a feed."""
+    return [_keys_match_server(feed), _images_complete(feed)]
+
+
+def _keys_match_server(feed: FeedConfig) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=naming.asset_key(feed.name, naming.LISTINGS),
+        additional_deps=[naming.asset_key(feed.name, naming.DELETED)],
+        required_resource_keys={naming.mirror_resource(feed.name)},
+        pool=naming.rets_pool(feed.name),
+        description="Every key of the newest master list is a live listing, and the reverse. "
+        "Keys that the server names and does not return are counted apart.",
+    )
+    def keys_match_server(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        parity = audit.parity(opened(context, feed.name))
+        if parity is None:
+            return dg.AssetCheckResult(
+                passed=False,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="no complete master list was seen yet",
+            )
+        return dg.AssetCheckResult(
+            passed=parity.missing == 0 and parity.surplus == 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=metadata.numbers(
+                on_server=parity.on_server,
+                live=parity.live,
+                missing=parity.missing,
+                surplus=parity.surplus,
+                not_returned=parity.not_returned,
+                quarantined=parity.quarantined,
+            ),
+        )
+
+    return keys_match_server
+
+
+def _images_complete(feed: FeedConfig) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=naming.asset_key(feed.name, naming.IMAGES),
+        required_resource_keys={naming.mirror_resource(feed.name)},
+        description="Every photo that a payload names is stored as the payload names it now, or "
+        "known to be absent on the server.",
+    )
+    def images_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        images = audit.images(opened(context, feed.name))
+        return dg.AssetCheckResult(
+            passed=images.pending == 0 and images.failed == 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=metadata.numbers(
+                named=images.named,
+                stored=images.stored,
+                pending=images.pending,
+                absent=images.absent,
+                failed=images.failed,
+            ),
+        )
+
+    return images_complete

@@ -1,0 +1,99 @@
+"""I/O managers: they draw a stream and put it where it belongs.
+
+What belongs here: the last step from an asset's stream into the archive or the warehouse, and
+references to what lies there for assets downstream. What does not: counts (the asset reports
+them) and whole feeds in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration.failures import as_failures
+from rets_pipeline.orchestration.resources import opened
+from rets_pipeline.sync import apply, changes, master, pull
+from rets_pipeline.sync.mirror import Mirror
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What an asset returns: items that are made when they are drawn.
+
+    Dagster takes a generator for several outputs, and no generic class for a type, so the
+    iterator travels inside this.
+    """
+
+    items: Iterator[Any]
+
+
+class StreamIOManager(dg.IOManager):
+    """Draws a stream in one place of the archive or the warehouse.
+
+    Args:
+        mirror: the run's mirror.
+        store: draws the stream and keeps its items.
+        load: the reference that assets downstream get.
+    """
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        store: Callable[[Mirror, Iterator[Any]], object],
+        load: Callable[[Mirror], object],
+    ) -> None:
+        self._mirror = mirror
+        self._store = store
+        self._load = load
+
+    def handle_output(self, context: dg.OutputContext, obj: Stream) -> None:
+        """Keep everything; one stream may serve several partitions."""
+        with as_failures():
+            self._store(self._mirror, obj.items)
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """A reference, never the content."""
+        with as_failures():
+            return self._load(self._mirror)
+
+
+def _store_pulls(mirror: Mirror, downloads: Iterator[pull.Download]) -> None:
+    for download in downloads:
+        pull.store(mirror, download)
+
+
+def _apply_pulls(mirror: Mirror, pulls: Iterator[apply.ParsedPull]) -> None:
+    for parsed in pulls:
+        apply.apply(mirror, parsed)
+
+
+def _nothing(mirror: Mirror) -> None:
+    """Listings are read from the warehouse with SQL, and pulls by their manifests."""
+
+
+def io_managers(feed: str) -> dict[str, dg.IOManagerDefinition]:
+    """The I/O managers of a feed, by resource key."""
+    kinds: dict[str, tuple[Callable[..., object], Callable[[Mirror], object]]] = {
+        naming.MASTER_LIST: (master.store, master.newest),
+        naming.CHANGES: (changes.store, changes.newest),
+        naming.RAW: (_store_pulls, _nothing),
+        naming.LISTINGS: (_apply_pulls, _nothing),
+    }
+    return {
+        naming.io_manager(feed, name): _definition(feed, store, load)
+        for name, (store, load) in kinds.items()
+    }
+
+
+def _definition(
+    feed: str, store: Callable[..., object], load: Callable[[Mirror], object]
+) -> dg.IOManagerDefinition:
+    @dg.io_manager(required_resource_keys={naming.mirror_resource(feed)})
+    def stream_io_manager(context: dg.InitResourceContext) -> StreamIOManager:
+        return StreamIOManager(opened(context, feed), store, load)
+
+    return stream_io_manager

@@ -1,0 +1,80 @@
+"""Jobs of a feed.
+
+What belongs here: which assets run together, their configuration and tags. What does not: when.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration.assets import Scope
+from rets_pipeline.settings import FeedConfig
+
+#: a sync goes before backfills and images in the queue
+_PRIORITY = {"sync": "10", "backfill": "0", "replay": "0", "images": "-10"}
+#: a run that is stuck must not silence its feed for hours
+_SECONDS_OF_SYNC = 6 * 3600
+
+
+def feed_jobs(feed: FeedConfig) -> list[Any]:
+    """Sync, images, backfill and replay."""
+    name = feed.name
+    return [
+        dg.define_asset_job(
+            naming.sync_job(name),
+            selection=_selection(name, *naming.SYNC_ASSETS),
+            config=sync_config(name),
+            tags=_tags(name, "sync"),
+            description="Converge: compare the server's master list with the warehouse and "
+            "remove the difference. A run with nothing to do makes one request.",
+        ),
+        dg.define_asset_job(
+            naming.images_job(name),
+            selection=_selection(name, naming.IMAGES),
+            tags=_tags(name, "images"),
+            description="Bring the photos in step with the payloads. Runs beside syncs.",
+        ),
+        dg.define_asset_job(
+            naming.backfill_job(name),
+            selection=_selection(name, naming.RAW, naming.LISTINGS).without_checks(),
+            tags=_tags(name, "backfill"),
+            description="Fetch and load chosen days only.",
+        ),
+        dg.define_asset_job(
+            naming.replay_job(name),
+            selection=_selection(name, naming.LISTINGS).without_checks(),
+            config=replay_config(name),
+            tags=_tags(name, "replay"),
+            description="Load the archived pulls of chosen days again; needs no server.",
+        ),
+    ]
+
+
+def sync_config(feed: str, *, allow_deletions: int = 0) -> dict[str, Any]:
+    """Run configuration of a sync."""
+    return {
+        "ops": {
+            naming.op_name(feed, naming.RAW): {"config": {"scope": Scope.ALL.name}},
+            naming.op_name(feed, naming.DELETED): {"config": {"allow_deletions": allow_deletions}},
+        }
+    }
+
+
+def replay_config(feed: str) -> dict[str, Any]:
+    """Run configuration of a replay of ``listings``."""
+    return {"ops": {naming.op_name(feed, naming.LISTINGS): {"config": {"replay": True}}}}
+
+
+def _selection(feed: str, *names: str) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*(naming.asset_key(feed, name) for name in names))
+
+
+def _tags(feed: str, kind: str) -> dict[str, str]:
+    return {
+        naming.FEED_TAG: feed,
+        "dagster/priority": _PRIORITY[kind],
+        "dagster/max_runtime": str(_SECONDS_OF_SYNC),
+    }

@@ -1,0 +1,139 @@
+"""What the UI shows of a materialization.
+
+What belongs here: metadata from counts, the same keys on every run (0 rather than absent) so that
+the UI can plot them. What does not: counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+from rets_pipeline.sync.changes import ChangeCounts
+from rets_pipeline.sync.delete import Deleted
+from rets_pipeline.sync.images import ImageCounts
+from rets_pipeline.sync.pull import Stored
+from rets_pipeline.warehouse import tables
+from rets_pipeline.warehouse.load import Counts
+
+Metadata = Mapping[str, Any]
+
+_DAYS_SHOWN = 31
+
+
+def numbers(**values: int | float) -> dict[str, Any]:
+    """Numbers, typed as Dagster plots them."""
+    return {
+        name: dg.MetadataValue.float(value)
+        if isinstance(value, float)
+        else dg.MetadataValue.int(value)
+        for name, value in values.items()
+    }
+
+
+def master_list(
+    *, keys: int, unreadable_timestamps: int, requests: int, size: int, seconds: float
+) -> Metadata:
+    """Of one master list."""
+    return {
+        **numbers(
+            keys=keys,
+            unreadable_timestamps=unreadable_timestamps,
+            requests=requests,
+            bytes=size,
+            seconds=round(seconds, 3),
+        ),
+        "dagster/row_count": keys,
+    }
+
+
+def change_set(counts: ChangeCounts) -> Metadata:
+    """Of one comparison, with a table of its days."""
+    kinds = ("new", "changed", "retry", "gone")
+    shown = sorted(counts.days, reverse=True)[:_DAYS_SHOWN]
+    lines = [
+        "| day | " + " | ".join(kinds) + " |",
+        "|---|" + "---:|" * len(kinds),
+        *(
+            f"| {day} | " + " | ".join(str(counts.days[day][kind]) for kind in kinds) + " |"
+            for day in shown
+        ),
+    ]
+    hidden = len(counts.days) - len(shown)
+    if hidden > 0:
+        lines.append(f"\n{hidden} more days")
+    return {
+        **numbers(**{kind: counts.kinds[kind] for kind in kinds}),
+        "dagster/row_count": counts.kinds.total(),
+        "days": dg.MetadataValue.md("\n".join(lines) if counts.days else "nothing differs"),
+    }
+
+
+def raw_day(pulls: list[Stored]) -> Metadata:
+    """Of the pulls of one day."""
+    return {
+        **numbers(
+            pulls=len(pulls),
+            listings=sum(stored.records for stored in pulls),
+            not_returned=sum(stored.not_returned for stored in pulls),
+            requests=sum(stored.requests for stored in pulls),
+            bytes=sum(stored.size for stored in pulls),
+        ),
+        "dagster/partition_row_count": sum(stored.records for stored in pulls),
+        "archive": ", ".join(stored.pull.archive_prefix for stored in pulls) or "nothing to fetch",
+    }
+
+
+def listings_day(counts: Counts, pulls: int, failed: int) -> Metadata:
+    """Of the loads of one day."""
+    return {
+        **numbers(
+            pulls=pulls,
+            pulls_failed=failed,
+            new=counts.new,
+            changed=counts.changed,
+            unchanged=counts.unchanged,
+            superseded=counts.superseded,
+            quarantined=counts.quarantined,
+            not_returned=counts.not_returned,
+            value_problems=counts.value_problems,
+        ),
+        "dagster/partition_row_count": counts.new + counts.changed + counts.unchanged,
+    }
+
+
+def deletions(deleted: Deleted) -> Metadata:
+    """Of one deletion."""
+    return numbers(gone=deleted.keys, live_before=deleted.live_before)
+
+
+def images(counts: ImageCounts) -> Metadata:
+    """Of one image run."""
+    return numbers(**{name: getattr(counts, name) for name in ImageCounts.__slots__})
+
+
+def column_schema(table: sa.Table) -> dg.TableSchema:
+    """The columns of a table with their RESO names."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=str(column.type.compile(dialect=_POSTGRES)),
+                description=column.comment,
+                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+_POSTGRES = sa.dialects.postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def tables_of_listings() -> str:
+    """The tables that a load writes, for the asset's description."""
+    names = [*tables.LISTING_TABLES, *(shared.name for shared in tables.SHARED_TABLES)]
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,77 @@
+"""Every name that Dagster knows of a feed, derived in one place.
+
+What belongs here: keys, groups, pools, tags, job names. What does not: definitions.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+FEED_TAG = "rets/feed"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+MASTER_LIST = "listing_master_list"
+CHANGES = "listing_changes"
+RAW = "raw_listings"
+LISTINGS = "listings"
+DELETED = "deleted_listings"
+IMAGES = "listing_images"
+
+#: the assets of a sync, in the order of the flow
+SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
+
+
+def asset_key(feed: str, name: str) -> dg.AssetKey:
+    """The key of a feed's asset."""
+    return dg.AssetKey([feed, name])
+
+
+def op_name(feed: str, name: str) -> str:
+    """What run configuration calls the asset."""
+    return f"{feed}__{name}"
+
+
+def mirror_resource(feed: str) -> str:
+    """The resource that opens the feed's mirror."""
+    return f"mirror_{feed}"
+
+
+def io_manager(feed: str, name: str) -> str:
+    """The I/O manager of a feed's asset."""
+    return f"{name}_io_{feed}"
+
+
+def rets_pool(feed: str) -> str:
+    """Whatever talks RETS or writes listings: one run at a time."""
+    return f"rets_{feed}"
+
+
+def images_pool(feed: str) -> str:
+    """Image runs of the feed: one at a time, beside its syncs."""
+    return f"images_{feed}"
+
+
+def sync_job(feed: str) -> str:
+    """The job that converges listings."""
+    return f"{feed}_sync"
+
+
+def images_job(feed: str) -> str:
+    """The job that converges images."""
+    return f"{feed}_images"
+
+
+def backfill_job(feed: str) -> str:
+    """The job that fetches and loads chosen days."""
+    return f"{feed}_backfill"
+
+
+def replay_job(feed: str) -> str:
+    """The job that loads the archived pulls of chosen days again."""
+    return f"{feed}_replay"
+
+
+def sync_schedule(feed: str) -> str:
+    """The schedule of the sync."""
+    return f"{feed}_sync_schedule"

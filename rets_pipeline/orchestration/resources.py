@@ -1,0 +1,130 @@
+"""Resources: the mirror of a feed for the length of a run, and progress.
+
+What belongs here: opening and closing. What does not: steps of a sync.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import dagster as dg
+
+from rets_pipeline.archive import Archive
+from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration.failures import as_failures
+from rets_pipeline.settings import FeedConfig, Settings
+from rets_pipeline.sync.mirror import Credentials, Mirror, Progress
+from rets_pipeline.warehouse.engine import Warehouse
+
+_SECONDS_BETWEEN_LINES = 10
+
+
+class ProgressResource(Protocol):
+    """Where long steps tell how far they are."""
+
+    def of(self, context: dg.AssetExecutionContext) -> Progress:
+        """What an asset's run is to call."""
+        ...
+
+
+class LoggedProgress:
+    """Progress in the run's log; a line costs milliseconds, so at most one in ten seconds."""
+
+    def of(self, context: dg.AssetExecutionContext) -> Progress:
+        """A line with done, total, rate and the time that is left."""
+        started = last = time.monotonic()
+
+        def tell(phase: str, done: int, total: int | None) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _SECONDS_BETWEEN_LINES:
+                last = now
+                context.log.info(_line(phase, done, total, now - started))
+
+        return tell
+
+
+def _line(phase: str, done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds if seconds else 0.0
+    if total is None or not rate:
+        return f"{phase}: {done:,} done, {rate:,.0f} a second"
+    left = (total - done) / rate
+    return f"{phase}: {done:,} of {total:,} done, {rate:,.0f} a second, {left:,.0f} s left"
+
+
+class MirrorResource(dg.ConfigurableResource[Any]):
+    """Opens a feed's warehouse and archive; lock and login follow when they are needed."""
+
+    feed: dict[str, Any]
+    database_url: str
+    archive_uri: str
+    username: str
+    password: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Mirror]:
+        """One mirror for the whole run, closed at its end."""
+        run = context.run
+        feed = FeedConfig.model_validate(self.feed)
+        with as_failures():
+            warehouse = Warehouse.open(self.database_url)
+        try:
+            mirror = Mirror(
+                feed,
+                warehouse,
+                Archive.from_uri(self.archive_uri),
+                Credentials(self.username, self.password),
+                job=_kind(feed.name, run.job_name if run else ""),
+                run_id=run.run_id if run else None,
+            )
+            failed = True
+            try:
+                yield mirror
+                failed = _has_failed(context)
+            finally:
+                mirror.close(succeeded=not failed)
+        finally:
+            warehouse.close()
+
+
+def mirror_resource(settings: Settings, feed: FeedConfig) -> MirrorResource:
+    """The feed's resource. Secrets are named, and read when a run starts."""
+    from_environment = os.environ.get("DATABASE_URL") == settings.database_url
+    return MirrorResource(
+        feed=feed.model_dump(mode="json", exclude_none=True),
+        database_url=dg.EnvVar("DATABASE_URL") if from_environment else settings.database_url,
+        archive_uri=settings.archive_uri,
+        username=dg.EnvVar(feed.username_variable),
+        password=dg.EnvVar(feed.password_variable),
+    )
+
+
+def mirror_of(context: dg.AssetExecutionContext, feed: str) -> Mirror:
+    """The run's mirror, telling its progress to the run."""
+    mirror = opened(context, feed)
+    mirror.progress = context.resources.progress.of(context)
+    return mirror
+
+
+def opened(context: Any, feed: str) -> Mirror:
+    """The run's mirror, from any context that has resources."""
+    mirror: Mirror = getattr(context.resources, naming.mirror_resource(feed))
+    return mirror
+
+
+def _kind(feed: str, job: str) -> str:
+    """``sync`` for ``<feed>_sync``; runs that the UI starts from assets are ``assets``."""
+    return job.removeprefix(f"{feed}_") if job.startswith(f"{feed}_") else "assets"
+
+
+def _has_failed(context: dg.InitResourceContext) -> bool:
+    """Whether a step of the run failed: a resource is closed in the same way either way."""
+    run, instance = context.run, context.instance
+    if run is None or instance is None:
+        return False
+    steps = instance.get_run_step_stats(run.run_id)
+    return any(step.status is not None and step.status.value == "FAILURE" for step in steps)

@@ -1,0 +1,63 @@
+"""A sandbox and a mirror of it, new for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from rets_pipeline.sandbox import running
+from rets_pipeline.settings import DeletionGuard, FeedConfig, PhotoSettings, Settings
+from rets_pipeline_tests.conftest import Backend
+from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A DDF server with 60 listings of the last 40 days."""
+    with running(listings=60, days=30, seed=11) as sandbox:
+        monkeypatch.setenv("BOARD_USERNAME", sandbox.username)
+        monkeypatch.setenv("BOARD_PASSWORD", sandbox.password)
+        yield Server(sandbox.url, sandbox.login_url)
+
+
+@pytest.fixture
+def settings(server: Server, backend: Backend, tmp_path: Path) -> Settings:
+    """A feed of that server, on one of the two backends."""
+    feed = FeedConfig(
+        name=FEED,
+        source="ddf",
+        login_url=server.login_url,
+        username_variable="BOARD_USERNAME",
+        password_variable="BOARD_PASSWORD",
+        first_day=(datetime.now(UTC) - timedelta(days=45)).date(),
+        lock_wait_seconds=5,
+        deletion_guard=DeletionGuard(keys=5, share=0.10),
+        photos=PhotoSettings(hosts=("127.0.0.1",), allow_private_addresses=True),
+    )
+    return Settings(
+        feeds={FEED: feed},
+        database_url=backend.database_url,
+        archive_uri=backend.archive_uri,
+        home=tmp_path,
+    )
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """One Dagster instance for a module's tests."""
+    with dg.DagsterInstance.local_temp(
+        str(tmp_path_factory.mktemp("dagster")), overrides={"telemetry": {"enabled": False}}
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def pipeline(settings: Settings, instance: dg.DagsterInstance) -> Iterator[Pipeline]:
+    """The mirror, empty."""
+    found = Pipeline(settings, instance)
+    yield found
+    found.warehouse.close()
