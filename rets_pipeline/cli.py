@@ -1,0 +1,222 @@
+"""``rets-pipeline``: the command line.
+
+What belongs here: arguments, exit statuses, and where output goes. What does not: what commands do
+(``commands``).
+
+Exit status: 0; 1 a run failed; 2 something cannot be used as it is configured; 3 another run holds
+the feed. Every fault that people can cause is one line.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import load_dotenv
+from rich.console import Console
+
+from rets_pipeline import __version__
+from rets_pipeline.settings import Settings, SettingsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Feed = Annotated[str, typer.Argument(help="A feed's name in feeds.yaml.", metavar="FEED")]
+_PORT = 8642
+_DAY, _DAY_SHOWN = ["%Y-%m-%d"], "YYYY-MM-DD"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    """An exact mirror of MLS listings over RETS, orchestrated by Dagster.
+
+    Feeds stand in feeds.yaml, secrets in the environment or in .env.
+    """
+
+
+@app.command()
+def demo(
+    listings: Annotated[int, typer.Option(help="How many the server has.", min=50)] = 500,
+    days: Annotated[int, typer.Option(help="Their updates are spread over.", min=1)] = 60,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal servers.")] = 7,
+    port: Annotated[int, typer.Option(help="Of the server.", envvar="SANDBOX_PORT")] = _PORT,
+) -> None:
+    """Mirror a server with invented data for three days, and verify every key and photo."""
+    from rets_pipeline.commands import demo as demos
+    from rets_pipeline.commands.sandbox_process import World
+
+    demos.demo(console, World(listings, days, seed, port))
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Of the Dagster UI.")] = 3000,
+) -> None:
+    """Open the Dagster UI with its daemon; the server of the last demo runs along."""
+    from rets_pipeline.commands import dev as devs
+
+    devs.dev(console, port=port)
+
+
+@app.command()
+def sandbox(
+    listings: Annotated[int, typer.Option(help="How many exist at the start.", min=1)] = 500,
+    days: Annotated[int, typer.Option(help="Their updates are spread over.", min=1)] = 60,
+    seed: Annotated[int, typer.Option(help="Everything follows from it.")] = 7,
+    port: Annotated[int, typer.Option(help="0 takes a free one.", envvar="SANDBOX_PORT")] = _PORT,
+    advance: Annotated[int, typer.Option(help="Days to age before it answers.", min=0)] = 0,
+) -> None:
+    """Serve invented listings as a DDF server does; it ages on POST /_sandbox/advance?days=1."""
+    from rets_pipeline.sandbox.__main__ import main as serve
+
+    numbers = {"listings": listings, "days": days, "seed": seed, "port": port, "advance": advance}
+    words = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+    raise typer.Exit(serve(words))
+
+
+@app.command()
+def check(
+    feed: Annotated[str | None, typer.Argument(help="One feed; all without it.")] = None,
+) -> None:
+    """Try the settings: warehouse, archive, a login on each feed. Say what is wrong."""
+    from rets_pipeline.commands import check as checks
+
+    settings = Settings.from_env()
+    feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
+    faults = 0
+    for finding in checks.check(settings, feeds):
+        if finding.fault is None:
+            console.print(f"[green]works[/]  {finding.what}: {finding.detail}", soft_wrap=True)
+        else:
+            faults += 1
+            errors.print(f"[red]error[/]  {finding.what}: ", end="")
+            errors.print(finding.fault, markup=False)
+    if faults:
+        raise typer.Exit(2)
+
+
+@app.command()
+def status(
+    feed: Annotated[str | None, typer.Argument(help="One feed; all without it.")] = None,
+) -> None:
+    """Show what the server had at the last look and what is held of it."""
+    from rets_pipeline.commands import status as states
+    from rets_pipeline.warehouse.engine import Warehouse
+
+    settings = Settings.from_env()
+    feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
+    warehouse = Warehouse.open(settings.database_url)
+    console.print(states.table(warehouse, feeds))
+    warehouse.close()
+
+
+@app.command()
+def sync(
+    feed: Feed,
+    allow_deletions: Annotated[
+        int,
+        typer.Option(min=0, help="Let up to this many listings go although the guard trips."),
+    ] = 0,
+) -> None:
+    """Converge: compare the server with the warehouse and remove the difference."""
+    from rets_pipeline.commands import runs
+
+    settings = Settings.from_env()
+    _show(runs.sync(settings, settings.feed(feed), console, allow_deletions=allow_deletions))
+
+
+@app.command()
+def images(feed: Feed) -> None:
+    """Bring the photos in step with the listings."""
+    from rets_pipeline.commands import runs
+
+    settings = Settings.from_env()
+    _show(runs.images(settings, settings.feed(feed), console))
+
+
+@app.command()
+def backfill(
+    feed: Feed,
+    first: Annotated[
+        datetime, typer.Option("--from", help="First UTC day.", formats=_DAY, metavar=_DAY_SHOWN)
+    ],
+    last: Annotated[
+        datetime, typer.Option("--to", help="Last UTC day.", formats=_DAY, metavar=_DAY_SHOWN)
+    ],
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Load the archived pulls again; needs no server.")
+    ] = False,
+) -> None:
+    """Fetch and load the listings whose modification timestamps lie on the chosen days."""
+    from rets_pipeline.commands import runs
+    from rets_pipeline.sync.days import DayRange
+
+    settings = Settings.from_env()
+    days = DayRange(first.date(), last.date())
+    _show(runs.backfill(settings, settings.feed(feed), console, days, replay=replay))
+
+
+def main() -> None:
+    """The program's entry point: faults that people can cause are one line and a status."""
+    load_dotenv(Path(".env"))
+    try:
+        app()
+    except Exception as error:  # what is expected is told by its class, the rest raised again
+        status = _status_of(error)
+        errors.print("[red]error:[/] ", end="")
+        errors.print(str(error), markup=False)
+        sys.exit(status)
+
+
+def _status_of(error: Exception) -> int:
+    """The exit status of an error that is expected; others are raised again, with a traceback."""
+    from rets_pipeline.archive import ArchiveError
+    from rets_pipeline.commands.demo import DemoFailed
+    from rets_pipeline.commands.runs import FAILED, LOCKED, UNUSABLE, RunFailed
+    from rets_pipeline.commands.sandbox_process import SandboxError
+    from rets_pipeline.warehouse.engine import WarehouseError
+    from rets_pipeline.warehouse.locks import LockHeld
+
+    if isinstance(error, RunFailed):
+        return error.status
+    if isinstance(error, (SettingsError, WarehouseError, ArchiveError, SandboxError)):
+        return UNUSABLE
+    if isinstance(error, LockHeld):
+        return LOCKED
+    if isinstance(error, DemoFailed):
+        return FAILED
+    raise error
+
+
+def _show(finished: object) -> None:
+    from rets_pipeline.commands.demo import told
+    from rets_pipeline.commands.runs import Finished
+
+    assert isinstance(finished, Finished)
+    console.print(told(finished.actions))
+    for warning in finished.warnings:
+        console.print(f"[yellow]{warning}[/]")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""``rets-pipeline demo``: a whole mirror in a minute, verified against the server's truth.
+
+What belongs here: the story that the demo tells. What does not: anything that a real feed needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import requests
+import sqlalchemy as sa
+from rich.console import Console
+
+from rets_pipeline.archive import Archive
+from rets_pipeline.commands import runs, status
+from rets_pipeline.commands.sandbox_process import ACCOUNT, World, running
+from rets_pipeline.settings import FeedConfig, Settings, SettingsError
+from rets_pipeline.warehouse import ledgers, tables
+from rets_pipeline.warehouse.engine import Warehouse
+
+FEED = "sandbox"
+_DAYS_AGED = 3
+_TIMEOUT = 60
+#: what the demo may delete in the project's home: what it and runs on it have made
+_MADE = ("warehouse.sqlite*", "archive", "dagster", "demo.json")
+
+
+class DemoFailed(Exception):
+    """The mirror is not what the server has; the message says where."""
+
+
+def demo(console: Console, world: World) -> None:
+    """Sync an empty warehouse, age the server three days with a sync after each, verify each time.
+
+    Raises:
+        DemoFailed: the mirror differs from the server.
+        SettingsError: the project's home holds something that no demo made.
+        SandboxError: the sandbox did not start.
+        RunFailed: a run failed.
+    """
+    settings = _settings(world)
+    _clear(settings.home)
+    feed = settings.feed(FEED)
+    console.print(
+        f"[bold]A DDF server[/] with {world.listings} invented listings answers on {world.url}"
+    )
+    with running(world):
+        (settings.home / "demo.json").write_text(json.dumps(asdict(world)), encoding="utf-8")
+        _step(console, settings, feed, world, "an empty warehouse")
+        for day in range(1, _DAYS_AGED + 1):
+            done = _advance(world)
+            aged = World(**{**asdict(world), "advance": day})
+            (settings.home / "demo.json").write_text(json.dumps(asdict(aged)), encoding="utf-8")
+            _step(console, settings, feed, world, f"day {day}: the server {_told(done)}")
+        warehouse = Warehouse.open(settings.database_url)
+        console.print()
+        console.print(status.table(warehouse, [feed]))
+        warehouse.close()
+    _farewell(console, settings)
+
+
+def last_world(home: Path) -> World | None:
+    """The sandbox that the last demo on this home left, as it was at its end."""
+    try:
+        return World(**json.loads((home / "demo.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _settings(world: World) -> Settings:
+    """The embedded default, whatever the environment says of databases and buckets."""
+    for name in ("DATABASE_URL", "ARCHIVE_URI", "DAGSTER_HOME"):
+        os.environ.pop(name, None)
+    os.environ.update({**ACCOUNT, "SANDBOX_LOGIN_URL": world.login_url})
+    settings = Settings.from_env()
+    if FEED not in settings.feeds:
+        raise SettingsError(f"the demo needs the feed {FEED!r} that feeds.yaml was shipped with")
+    return settings
+
+
+def _clear(home: Path) -> None:
+    """Start from nothing, but delete only what an earlier demo made."""
+    found = [path for pattern in _MADE for path in home.glob(pattern)]
+    if found and not (home / "demo.json").is_file():
+        raise SettingsError(
+            f"{home} holds a mirror that no demo made; set RETS_PIPELINE_HOME to another folder"
+        )
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    home.mkdir(parents=True, exist_ok=True)
+
+
+def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, title: str) -> None:
+    console.print(f"\n[bold]{title}[/]")
+    started = time.monotonic()
+    synced = runs.sync(settings, feed, console)
+    console.print(f"  sync    {told(synced.actions)}  [dim]{time.monotonic() - started:.1f} s[/]")
+    started = time.monotonic()
+    pictured = runs.images(settings, feed, console)
+    console.print(f"  images  {told(pictured.actions)}  [dim]{time.monotonic() - started:.1f} s[/]")
+    for warning in (*synced.warnings, *pictured.warnings):
+        console.print(f"  [yellow]{warning}[/]")
+    truth = _get(world, "/_sandbox/truth?images=large")["listings"]
+    differences = list(compare(settings, truth))
+    if differences:
+        raise DemoFailed(f"{len(differences)} differences from the server: {differences[0]}")
+    photos = sum(len(listing["photos"]) for listing in truth.values())
+    console.print(
+        f"  [green]verified[/] {len(truth)} keys, timestamps and prices and the SHA-256 of "
+        f"{photos} photos are equal to the server's"
+    )
+
+
+def compare(settings: Settings, truth: dict[str, Any]) -> Iterator[str]:
+    """Where the mirror and the server's truth differ, in plain words."""
+    warehouse = Warehouse.open(settings.database_url)
+    archive = Archive.from_uri(settings.archive_uri)
+    try:
+        with warehouse.reading() as connection:
+            yield from _compare_listings(connection, truth)
+            yield from _compare_images(connection, archive, truth)
+    finally:
+        warehouse.close()
+
+
+def _compare_listings(connection: sa.Connection, truth: dict[str, Any]) -> Iterator[str]:
+    listing, sync = tables.property_, ledgers.listing_sync
+    rows = connection.execute(
+        sa.select(listing.c.listing_key, listing.c.list_price, sync.c.payload_timestamp)
+        .outerjoin(
+            sync,
+            sa.and_(sync.c.feed == listing.c.feed, sync.c.listing_key == listing.c.listing_key),
+        )
+        .where(listing.c.feed == FEED)
+    )
+    held = {row.listing_key: (row.payload_timestamp, row.list_price) for row in rows}
+    for key in sorted(truth.keys() ^ held.keys()):
+        yield f"listing {key} is {'missing' if key in truth else 'gone on the server'}"
+    for key in sorted(truth.keys() & held.keys()):
+        price = truth[key]["price"]
+        expected = (
+            datetime.fromisoformat(truth[key]["last_updated"]).replace(microsecond=0),
+            Decimal(price) if price is not None else None,
+        )
+        if held[key] != expected:
+            yield f"listing {key}: {held[key]} instead of {expected}"
+
+
+def _compare_images(
+    connection: sa.Connection, archive: Archive, truth: dict[str, Any]
+) -> Iterator[str]:
+    file, media = ledgers.media_file, tables.media
+    rows = connection.execute(
+        sa.select(file.c.listing_key, media.c.order, file.c.blob_key)
+        .join(
+            media,
+            sa.and_(media.c.feed == file.c.feed, media.c.media_key == file.c.media_key),
+        )
+        .where(file.c.feed == FEED, file.c.state == "stored")
+    )
+    held = {(row.listing_key, row.order): row.blob_key for row in rows}
+    expected = {
+        (key, photo["sequence"]): photo["sha256"]["large"]
+        for key, listing in truth.items()
+        for photo in listing["photos"]
+    }
+    for key, sequence in sorted(expected.keys() ^ held.keys()):
+        yield f"photo {sequence} of listing {key} is stored or named, not both"
+    for place in sorted(expected.keys() & held.keys()):
+        if hashlib.sha256(archive.get(held[place])).hexdigest() != expected[place]:
+            yield f"photo {place[1]} of listing {place[0]} has other bytes than the server's"
+
+
+def told(actions: list[dict[str, Any]]) -> str:
+    """What a run did, in one line, without what it did not do."""
+    words = []
+    for action in actions:
+        numbers = [
+            f"{value:,} {name.replace('_', ' ')}"
+            for name, value in action.items()
+            if name not in ("action", "pull_id", "bytes", "requests") and value
+        ]
+        words.append(f"{action['action']}: {', '.join(numbers) or 'nothing'}")
+    return "; ".join(words)
+
+
+def _told(done: dict[str, Any]) -> str:
+    kinds = done["changes"]
+    return ", ".join(
+        f"{len(keys)} {kind.replace('_', ' ')}" for kind, keys in kinds.items() if keys
+    )
+
+
+def _advance(world: World) -> dict[str, Any]:
+    answer = requests.post(f"{world.url}/_sandbox/advance?days=1", timeout=_TIMEOUT)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _get(world: World, path: str) -> Any:
+    answer = requests.get(world.url + path, timeout=_TIMEOUT)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _farewell(console: Console, settings: Settings) -> None:
+    try:
+        home = settings.home.relative_to(Path.cwd())
+    except ValueError:
+        home = settings.home
+    console.print(
+        f"\n[bold green]Done.[/] The tables are in {home}/warehouse.sqlite, pulls and photos in "
+        f"{home}/archive.\n"
+        "[bold]make dev[/] opens the Dagster UI on them, with the server running again; "
+        "[bold].venv/bin/rets-pipeline --help[/] shows the rest."
+    )

@@ -1,0 +1,179 @@
+"""Dagster's jobs in this process.
+
+What belongs here: starting a feed's job, and telling in one line what went wrong. What does not:
+the jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from rets_pipeline.commands.instance import open_instance
+from rets_pipeline.commands.progress import TerminalProgress
+from rets_pipeline.orchestration import build_defs, naming, partitions
+from rets_pipeline.orchestration.failures import CAUSE
+from rets_pipeline.orchestration.jobs import replay_config, sync_config
+from rets_pipeline.settings import FeedConfig, Settings, SettingsError
+from rets_pipeline.sync.days import DayRange
+from rets_pipeline.sync.mirror import Credentials
+from rets_pipeline.warehouse import runs
+from rets_pipeline.warehouse.engine import Warehouse
+
+#: exit status when a run failed, when nothing could run as configured, when a lock is held
+FAILED, UNUSABLE, LOCKED = 1, 2, 3
+
+_STATUS = {
+    "LockHeld": LOCKED,
+    "CredentialsRefused": UNUSABLE,
+    "ConfigurationFault": UNUSABLE,
+    "RetryLater": UNUSABLE,
+    "NotRets": UNUSABLE,
+    "ArchiveError": UNUSABLE,
+    "WarehouseError": UNUSABLE,
+}
+
+
+class RunFailed(Exception):
+    """A run failed; the message is one line.
+
+    Attributes:
+        status: the exit status that says of which kind the failure is.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that succeeded.
+
+    Attributes:
+        actions: what it did, as the run ledger says.
+        warnings: asset checks that did not pass, in one line each.
+    """
+
+    run_id: str
+    actions: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def credentials(feed: FeedConfig) -> Credentials:
+    """The feed's account, from the environment.
+
+    Raises:
+        SettingsError: a variable is missing; the message names it.
+    """
+    found = []
+    for name in (feed.username_variable, feed.password_variable):
+        value = os.environ.get(name)
+        if not value:
+            raise SettingsError(
+                f"feed {feed.name!r}: the variable {name} is not set (put it into the environment "
+                "or into .env)"
+            )
+        found.append(value)
+    return Credentials(*found)
+
+
+def sync(
+    settings: Settings, feed: FeedConfig, console: Console, *, allow_deletions: int = 0
+) -> Finished:
+    """Run the feed's sync for all listings."""
+    now = partitions.latest(feed, datetime.now(UTC))
+    config = sync_config(feed.name, allow_deletions=allow_deletions)
+    return _run(settings, feed, naming.sync_job(feed.name), console, config, now)
+
+
+def images(settings: Settings, feed: FeedConfig, console: Console) -> Finished:
+    """Run the feed's image job."""
+    return _run(settings, feed, naming.images_job(feed.name), console, {}, None)
+
+
+def backfill(
+    settings: Settings, feed: FeedConfig, console: Console, days: DayRange, *, replay: bool
+) -> Finished:
+    """Fetch and load, or replay, chosen days.
+
+    Raises:
+        SettingsError: days that the feed does not have.
+    """
+    last = partitions.latest(feed, datetime.now(UTC)).last
+    if days.first > days.last:
+        raise SettingsError(f"the first day {days.first} comes after the last one {days.last}")
+    if days.first < feed.first_day or days.last > last:
+        raise SettingsError(
+            f"feed {feed.name!r} has days from {feed.first_day} to {last}, not {days.first} to "
+            f"{days.last}"
+        )
+    job = naming.replay_job(feed.name) if replay else naming.backfill_job(feed.name)
+    config = replay_config(feed.name) if replay else {}
+    return _run(settings, feed, job, console, config, days)
+
+
+def _run(
+    settings: Settings,
+    feed: FeedConfig,
+    job: str,
+    console: Console,
+    config: dict[str, Any],
+    days: DayRange | None,
+) -> Finished:
+    credentials(feed)
+    warehouse = Warehouse.open(settings.database_url)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    try:
+        with open_instance(settings) as instance, TerminalProgress(console) as progress:
+            defs = build_defs(settings, resource_overrides={"progress": progress})
+            result = defs.resolve_job_def(job).execute_in_process(
+                run_config={**config, **quiet},
+                instance=instance,
+                tags=partitions.range_tags(days) if days else None,
+                raise_on_error=False,
+            )
+        if not result.success:
+            raise _failure(result, job)
+        with warehouse.reading() as connection:
+            actions = runs.actions(connection, run_id=result.run_id, feed=feed.name)
+        return Finished(result.run_id, actions, _warnings(result))
+    finally:
+        warehouse.close()
+
+
+def _failure(result: dg.ExecuteInProcessResult, job: str) -> RunFailed:
+    """The first step's failure: the others follow from it, or will be seen next time."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            told = data.user_failure_data
+            if told is not None and told.description:
+                cause = told.metadata.get(CAUSE)
+                status = _STATUS.get(str(cause.value) if cause else "", FAILED)
+                return RunFailed(told.description, status)
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            message = error.message.strip().splitlines()[0] if error else "unknown"
+            return RunFailed(f"{event.step_key}: {message} (run {result.run_id})", FAILED)
+    return RunFailed(f"{job} failed (run {result.run_id}); the Dagster UI shows its log", FAILED)
+
+
+def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
+    found = []
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            numbers = ", ".join(
+                f"{name} {value.value}" for name, value in evaluation.metadata.items()
+            )
+            detail = evaluation.description or numbers
+            found.append(f"check {evaluation.check_name} did not pass: {detail}")
+    return found

@@ -1,0 +1,63 @@
+"""``rets-pipeline status``: a feed in one column of a table.
+
+What belongs here: how the numbers are shown. What does not: the numbers.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.table import Table
+
+from rets_pipeline.settings import FeedConfig
+from rets_pipeline.warehouse import runs
+from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.runs import Status
+
+
+def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None = None) -> Table:
+    """The state of feeds, a column each."""
+    now = now or datetime.now(UTC)
+    with warehouse.reading() as connection:
+        states = [runs.status(connection, feed.name, feed.photos.sizes) for feed in feeds]
+    shown = Table(show_edge=False, pad_edge=False)
+    shown.add_column("")
+    for state in states:
+        shown.add_column(state.feed, justify="right")
+    columns = [_cells(state, now) for state in states]
+    for name in columns[0] if columns else ():
+        shown.add_row(name, *(column[name] for column in columns))
+    return shown
+
+
+def _cells(state: Status, now: datetime) -> dict[str, str]:
+    images = state.images
+    return {
+        "keys on the server": _number(state.server_keys),
+        "  at the last look": _ago(state.server_seen_at, now),
+        "live listings": _number(state.live_listings),
+        "last sync": _ago(state.last_sync_at, now),
+        "  its result": state.last_sync_result or "-",
+        "images stored": f"{images.stored:,} of {images.named:,}",
+        "images pending": _number(images.pending),
+        "images absent on the server": _number(images.absent),
+        "images failed": _number(images.failed),
+        "not returned": _number(state.not_returned),
+        "not understood": _number(state.quarantined),
+        "quarantine entries": _number(state.quarantine_entries),
+        "tombstones": _number(state.tombstones),
+    }
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    seconds = max(0, int((now - moment).total_seconds()))
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {name} ago"
+    return f"{seconds} s ago"
