@@ -6,6 +6,7 @@ anything that only one package's tests need.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ import pytest
 
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
+
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # read when an instance is made
 
 
 @dataclass(frozen=True)

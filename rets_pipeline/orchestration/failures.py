@@ -14,6 +14,7 @@ import dagster as dg
 from rets_pipeline.archive import ArchiveError
 from rets_pipeline.rets import DataBroken, RetryLater, RetsError
 from rets_pipeline.sync.delete import GuardTripped
+from rets_pipeline.sync.master import BrokenMasterList
 from rets_pipeline.sync.pull import BrokenPull
 from rets_pipeline.warehouse.engine import WarehouseError
 from rets_pipeline.warehouse.locks import LockHeld
@@ -21,7 +22,15 @@ from rets_pipeline.warehouse.locks import LockHeld
 #: metadata of a failure: the error's class, for callers in the same process
 CAUSE = "cause"
 
-_EXPECTED = (RetsError, ArchiveError, WarehouseError, LockHeld, GuardTripped, BrokenPull)
+_EXPECTED = (
+    RetsError,
+    ArchiveError,
+    WarehouseError,
+    LockHeld,
+    GuardTripped,
+    BrokenMasterList,
+    BrokenPull,
+)
 
 
 @contextmanager

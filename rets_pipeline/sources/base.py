@@ -93,8 +93,8 @@ class Search:
 class Source(Protocol):
     """What one kind of server means. It knows no SQL and no HTTP."""
 
-    #: the tables whose rows belong to a listing and are replaced with it, parents first
-    tables: Sequence[str]
+    #: the local name of the elements that are listings in full
+    detail_record: str
 
     def master_list_search(self) -> Search:
         """The search that answers with every key."""

@@ -128,11 +128,10 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
 
 
 def _batches(mirror: Mirror, manifest: Manifest) -> Iterator[Batch]:
-    search = mirror.source.detail_search(list(manifest.keys)[:1])
     for page in manifest.pages:
         data = read_page(mirror.archive, manifest.pull, page)
         batch = Batch()
-        with read_search([data], record=search.record) as answer:
+        with read_search([data], record=mirror.source.detail_record) as answer:
             for element in answer:
                 _add(batch, _parsed(mirror, element), manifest)
         yield batch

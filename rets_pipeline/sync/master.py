@@ -36,6 +36,10 @@ _SCHEMA = pa.schema(
 )
 
 
+class BrokenMasterList(Exception):
+    """An entry of the master list cannot be used, so nothing can be concluded from the list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of the answer: its bytes, and the entries that they completed."""
@@ -76,6 +80,7 @@ def request(mirror: Mirror) -> Iterator[Chunk]:
 
     Raises:
         RetsError: the server refused, or the answer is not whole.
+        BrokenMasterList: an entry has no key.
     """
     search = mirror.source.master_list_search()
     received: list[bytes] = []
@@ -84,13 +89,20 @@ def request(mirror: Mirror) -> Iterator[Chunk]:
         search.arguments, record=search.record, sink=received.append
     ) as answer:
         for element in answer:
-            entries.append(mirror.source.master_list_entry(attributes_of(element)))
+            entries.append(_entry(mirror, element))
             if len(entries) >= _BATCH:
                 mirror.progress("master list", answer.rows, answer.count)
                 yield Chunk(b"".join(received), entries)
                 received.clear()
                 entries = []
     yield Chunk(b"".join(received), entries)
+
+
+def _entry(mirror: Mirror, element: Any) -> MasterListEntry:
+    try:
+        return mirror.source.master_list_entry(attributes_of(element))
+    except ValueError as error:
+        raise BrokenMasterList(f"feed {mirror.feed.name!r}: {error}") from None
 
 
 def store(mirror: Mirror, chunks: Iterable[Chunk]) -> MasterList:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -158,6 +159,17 @@ class TestWriter:
         with archive.writer("w/empty"):
             pass
         assert (archive.get("w/small"), archive.get("w/empty")) == (b"ab", b"")
+
+    def test_a_refused_piece_cannot_be_overlooked(self, archive: Archive) -> None:
+        with (  # noqa: PT012
+            pytest.raises(ArchiveError, match="w/hole: not stored"),
+            archive.writer("w/hole") as out,
+        ):
+            out.write(b"before")
+            with contextlib.suppress(TypeError):
+                out.write("text")  # type: ignore[arg-type]
+            out.write(b"after")
+        assert keys(archive) == []
 
     @pytest.mark.parametrize("pieces", [1, LARGE // 500_000])
     @pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt()])
@@ -343,6 +355,21 @@ def test_uri_and_description(tmp_path: Path) -> None:
 
 
 class TestFolder:
+    def test_empty_folders_go(self, tmp_path: Path) -> None:
+        archive = Archive.from_uri(str(tmp_path / "archive"))
+        archive.put("images/sandbox/1/a", b"1")
+        archive.put("images/sandbox/2/a", b"1")
+        archive.delete(["images/sandbox/1/a"])
+        assert sorted(path.name for path in tmp_path.rglob("*")) == [
+            "2",
+            "a",
+            "archive",
+            "images",
+            "sandbox",
+        ]
+        archive.delete(["images/sandbox/2/a"])
+        assert [path.name for path in tmp_path.rglob("*")] == ["archive"]
+
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("x")
         with pytest.raises(ArchiveError, match=r"file: ") as caught:

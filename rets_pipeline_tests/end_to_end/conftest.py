@@ -46,12 +46,10 @@ def settings(server: Server, backend: Backend, tmp_path: Path) -> Settings:
     )
 
 
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """One Dagster instance for a module's tests."""
-    with dg.DagsterInstance.local_temp(
-        str(tmp_path_factory.mktemp("dagster")), overrides={"telemetry": {"enabled": False}}
-    ) as found:
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory: its events are not what these tests are about."""
+    with dg.DagsterInstance.ephemeral() as found:
         yield found
 
 

@@ -241,7 +241,8 @@ print("ready", flush=True)
         ("time.sleep(600)", signal.SIGINT, -signal.SIGINT),
         ("sys.exit(3)", None, 3),
         (
-            "import os; os.fork() or sys.exit(0); os.wait(); assert server.process.poll() is None",
+            "import os; os.fork() or sys.exit(0); os.wait()\n"
+            "assert server.process.poll() is None; assert (server.folder / 'data').is_dir()",
             None,
             0,
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rets_pipeline.sources.ddf import DdfSource, mapping, parse
+from rets_pipeline.sources.ddf import DdfSource, mapping
 from rets_pipeline.warehouse import tables
 from rets_pipeline.warehouse.types import metadata
 from rets_pipeline_tests.sources import payloads
@@ -40,10 +40,6 @@ def test_no_rule_is_hidden_by_another():
         assert len(paths) == len(set(paths)), group.table
         columns = [rule.column for rule in group.rules if not rule.uncompared]
         assert len(columns) == len(set(columns)), group.table
-
-
-def test_the_source_replaces_the_tables_of_the_warehouse():
-    assert parse.LISTING_TABLES == tables.LISTING_TABLES
 
 
 def test_every_row_has_exactly_the_columns_of_its_table():

@@ -17,7 +17,7 @@ def test_the_registry_knows_ddf():
     source: Source = source_for("ddf", culture="fr-CA")
     assert isinstance(source, DdfSource)
     assert source.master_list_search().arguments["Culture"] == "fr-CA"
-    assert source.tables[0] == "property"
+    assert source.detail_record == source.detail_search(["1"]).record == "PropertyDetails"
     with pytest.raises(ValueError, match="no source is named 'dff'"):
         source_for("dff")
 

@@ -27,9 +27,6 @@ from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.values import change_token
 
-#: the tables whose rows belong to one listing, parents first
-LISTING_TABLES = ("property", "property_rooms", "media", "open_house", "property_member")
-
 _ENGINE = Engine(mapping.PROPERTY)
 _RAW_LIMIT = 1_000_000  # characters of a record kept in the quarantine
 

@@ -41,7 +41,12 @@ def details(resource: str, keys: Sequence[str], culture: str | None) -> Search:
         if not is_key(key):
             raise ValueError(f"{key[:80]!r} is not a DDF key")
     query = f"(ID={','.join(keys)})"
-    return Search(record=f"{resource}Details", arguments=_arguments(resource, query, culture))
+    return Search(record=detail_record(resource), arguments=_arguments(resource, query, culture))
+
+
+def detail_record(resource: str) -> str:
+    """What a full record of the resource is called."""
+    return f"{resource}Details"
 
 
 def _arguments(resource: str, query: str, culture: str | None) -> dict[str, str]:

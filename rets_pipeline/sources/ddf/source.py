@@ -22,7 +22,7 @@ class DdfSource:
         culture: ``en-CA`` or ``fr-CA``; None: the server's default.
     """
 
-    tables: Sequence[str] = parse.LISTING_TABLES
+    detail_record = queries.detail_record("Property")
 
     def __init__(self, culture: str | None = None) -> None:
         self._culture = culture
