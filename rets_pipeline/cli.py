@@ -139,19 +139,21 @@ def sync(
     ] = 0,
 ) -> None:
     """Converge: compare the server with the warehouse and remove the difference."""
-    from rets_pipeline.commands import runs
+    from rets_pipeline.commands import report, runs
 
     settings = Settings.from_env()
-    _show(runs.sync(settings, settings.feed(feed), console, allow_deletions=allow_deletions))
+    report.tell(
+        console, runs.sync(settings, settings.feed(feed), console, allow_deletions=allow_deletions)
+    )
 
 
 @app.command()
 def images(feed: Feed) -> None:
     """Bring the photos in step with the listings."""
-    from rets_pipeline.commands import runs
+    from rets_pipeline.commands import report, runs
 
     settings = Settings.from_env()
-    _show(runs.images(settings, settings.feed(feed), console))
+    report.tell(console, runs.images(settings, settings.feed(feed), console))
 
 
 @app.command()
@@ -168,12 +170,12 @@ def backfill(
     ] = False,
 ) -> None:
     """Fetch and load the listings whose modification timestamps lie on the chosen days."""
-    from rets_pipeline.commands import runs
+    from rets_pipeline.commands import report, runs
     from rets_pipeline.sync.days import DayRange
 
     settings = Settings.from_env()
     days = DayRange(first.date(), last.date())
-    _show(runs.backfill(settings, settings.feed(feed), console, days, replay=replay))
+    report.tell(console, runs.backfill(settings, settings.feed(feed), console, days, replay=replay))
 
 
 def main() -> None:
@@ -206,16 +208,6 @@ def _status_of(error: Exception) -> int:
     if isinstance(error, DemoFailed):
         return FAILED
     raise error
-
-
-def _show(finished: object) -> None:
-    from rets_pipeline.commands.demo import told
-    from rets_pipeline.commands.runs import Finished
-
-    assert isinstance(finished, Finished)
-    console.print(told(finished.actions))
-    for warning in finished.warnings:
-        console.print(f"[yellow]{warning}[/]")
 
 
 if __name__ == "__main__":

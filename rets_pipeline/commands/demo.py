@@ -23,6 +23,7 @@ from rich.console import Console
 
 from rets_pipeline.archive import Archive
 from rets_pipeline.commands import runs, status
+from rets_pipeline.commands.report import tell
 from rets_pipeline.commands.sandbox_process import ACCOUNT, World, running
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.warehouse import ledgers, tables
@@ -104,23 +105,22 @@ def _clear(home: Path) -> None:
 
 
 def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, title: str) -> None:
-    console.print(f"\n[bold]{title}[/]")
+    console.print(f"\n[bold]{title}[/]", soft_wrap=True)
     started = time.monotonic()
     synced = runs.sync(settings, feed, console)
-    console.print(f"  sync    {told(synced.actions)}  [dim]{time.monotonic() - started:.1f} s[/]")
-    started = time.monotonic()
     pictured = runs.images(settings, feed, console)
-    console.print(f"  images  {told(pictured.actions)}  [dim]{time.monotonic() - started:.1f} s[/]")
-    for warning in (*synced.warnings, *pictured.warnings):
-        console.print(f"  [yellow]{warning}[/]")
+    seconds = time.monotonic() - started
+    for finished in (synced, pictured):
+        tell(console, finished, indent="  ")
     truth = _get(world, "/_sandbox/truth?images=large")["listings"]
     differences = list(compare(settings, truth))
     if differences:
         raise DemoFailed(f"{len(differences)} differences from the server: {differences[0]}")
     photos = sum(len(listing["photos"]) for listing in truth.values())
     console.print(
-        f"  [green]verified[/] {len(truth)} keys, timestamps and prices and the SHA-256 of "
-        f"{photos} photos are equal to the server's"
+        f"  [green]verified[/]     {len(truth):,} keys, timestamps and prices, and the SHA-256 of "
+        f"{photos:,} photos: equal to the server's  [dim]({seconds:.1f} s)[/]",
+        soft_wrap=True,
     )
 
 
@@ -182,19 +182,6 @@ def _compare_images(
     for place in sorted(expected.keys() & held.keys()):
         if hashlib.sha256(archive.get(held[place])).hexdigest() != expected[place]:
             yield f"photo {place[1]} of listing {place[0]} has other bytes than the server's"
-
-
-def told(actions: list[dict[str, Any]]) -> str:
-    """What a run did, in one line, without what it did not do."""
-    words = []
-    for action in actions:
-        numbers = [
-            f"{value:,} {name.replace('_', ' ')}"
-            for name, value in action.items()
-            if name not in ("action", "pull_id", "bytes", "requests") and value
-        ]
-        words.append(f"{action['action']}: {', '.join(numbers) or 'nothing'}")
-    return "; ".join(words)
 
 
 def _told(done: dict[str, Any]) -> str:

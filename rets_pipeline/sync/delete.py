@@ -62,5 +62,5 @@ def delete_gone(mirror: Mirror, *, allowed: int = 0) -> Deleted:
         if refuses(mirror.feed.deletion_guard, gone, allowed):
             raise GuardTripped(mirror.feed.name, gone)
         removed = deletion.remove(connection, master.pull)
-    mirror.note("deletions", keys=removed)
+    mirror.note("deletions", gone=removed)
     return Deleted(removed, gone.all_live)
