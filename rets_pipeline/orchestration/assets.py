@@ -8,7 +8,7 @@ and reports what it did. What does not: the steps themselves.
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date
 from enum import Enum
 from typing import Any, cast
@@ -43,7 +43,7 @@ class RawListingsConfig(dg.Config):
 
     scope: Scope = Field(
         default=Scope.PARTITIONS,
-        description="`all`: the whole change set (a sync); `partitions`: only listings whose "
+        description="`ALL`: the whole change set (a sync); `PARTITIONS`: only listings whose "
         "timestamp belongs to the chosen days (a backfill).",
     )
 
@@ -196,10 +196,10 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
             newest, fetched = master.fresh(mirror)
             plan = pull.plan(mirror, newest, None if config.scope is Scope.ALL else days)
         if fetched:
-            context.log.info("fetched a master list, since none was newer than the cadence")
+            _report_master_list(context, feed, newest)
         context.log.info(
             f"{plan.keys:,} listings to fetch {dict(plan.kinds)}, {plan.in_archive:,} are in the "
-            f"archive already, {plan.left_over:,} are left for the next run"
+            f"archive already, {plan.left_over.total():,} are left for the next run"
         )
 
         def downloads() -> Iterator[pull.Download]:
@@ -209,12 +209,32 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
                     yield download
                     assert download.stored is not None
                     stored[download.day].append(download.stored)
-            _report(context, days, {day: metadata.raw_day(stored[day]) for day in stored})
+            done = {day: metadata.raw_day(stored[day]) for day in stored}
+            _report(context, days, done, unfinished=plan.left_over.keys())
             _note_pulls(mirror, plan, stored)
 
         return Stream(downloads())
 
     return raw_listings
+
+
+def _report_master_list(
+    context: dg.AssetExecutionContext, feed: FeedConfig, found: MasterList
+) -> None:
+    """The upstream asset did not run, and its content is new all the same."""
+    context.log_event(
+        dg.AssetMaterialization(
+            asset_key=naming.asset_key(feed.name, naming.MASTER_LIST),
+            description=f"fetched by {naming.RAW}, since none was newer than the cadence",
+            metadata=metadata.master_list(
+                keys=found.pull.records or 0,
+                unreadable_timestamps=found.unreadable_timestamps,
+                requests=found.pull.requests or 0,
+                size=found.pull.bytes or 0,
+                seconds=0.0,
+            ),
+        )
+    )
 
 
 def _note_pulls(mirror: Mirror, plan: pull.Plan, stored: dict[date, list[pull.Stored]]) -> None:
@@ -224,7 +244,7 @@ def _note_pulls(mirror: Mirror, plan: pull.Plan, stored: dict[date, list[pull.St
         asked=plan.keys,
         listings=sum(item.records for item in every),
         requests=sum(item.requests for item in every),
-        left_over=plan.left_over,
+        left_over=plan.left_over.total(),
     )
 
 
@@ -290,7 +310,10 @@ def _finish(mirror: Mirror, pulls: list[apply.ParsedPull]) -> None:
 
 
 def _report(
-    context: dg.AssetExecutionContext, days: DayRange, found: dict[date, metadata.Metadata]
+    context: dg.AssetExecutionContext,
+    days: DayRange,
+    found: dict[date, metadata.Metadata],
+    unfinished: Collection[date] = (),
 ) -> None:
     """Metadata for each of the run's days, and materializations of other days it completed."""
     empty = (
@@ -301,7 +324,7 @@ def _report(
     for day in days:
         context.add_asset_metadata(found.get(day, empty), partition_key=day.isoformat())
     for day in sorted(found):
-        if day not in days:
+        if day not in days and day not in unfinished:
             context.log_event(
                 dg.AssetMaterialization(
                     asset_key=context.asset_key, partition=day.isoformat(), metadata=found[day]

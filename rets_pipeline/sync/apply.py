@@ -22,6 +22,7 @@ from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_pa
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.load import Counts, Load, Refused
+from rets_pipeline.warehouse.pulls import Pull
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +62,13 @@ def due(mirror: Mirror) -> list[Manifest]:
     """Complete pulls that are not applied, in the order of their requests.
 
     A pull whose run died before the manifest was written is abandoned; one whose run died just
-    after is complete, whatever the ledger says.
+    after is complete, whatever the ledger says. One with a broken manifest is here too, so that
+    its failure is told like every other one.
     """
     found = []
     with transaction(mirror.connection) as connection:
         for pull in pulls.in_state(connection, mirror.feed.name, "requested", "complete"):
-            try:
-                manifest = read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
-            except BrokenPull as error:
-                pulls.failed(connection, pull, str(error))
-                continue
+            manifest = _manifest(mirror, pull)
             if manifest is None:
                 pulls.abandoned(connection, pull)
             else:
@@ -81,19 +79,37 @@ def due(mirror: Mirror) -> list[Manifest]:
 def in_archive(mirror: Mirror, days: DayRange) -> list[Manifest]:
     """Complete pulls of those days, in the order of their requests, for a replay."""
     feed = mirror.feed.name
-    prefixes = [
-        stored.key.removesuffix("/manifest.json")
-        for day in days
-        for stored in mirror.archive.list(f"raw/{feed}/listings/{day.isoformat()}/")
-        if stored.key.endswith("/manifest.json")
-    ]
-    manifests = [read_manifest(mirror.archive, feed, prefix) for prefix in prefixes]
-    found = [manifest for manifest in manifests if manifest is not None]
+    found = []
+    for day in days:
+        for stored in mirror.archive.list(f"raw/{feed}/listings/{day.isoformat()}/"):
+            prefix, _, name = stored.key.rpartition("/")
+            pull = _pull_at(feed, day, prefix)
+            manifest = _manifest(mirror, pull) if pull and name == "manifest.json" else None
+            if manifest is not None:
+                found.append(manifest)
     with transaction(mirror.connection) as connection:
         for manifest in found:
             if pulls.find(connection, feed, manifest.pull.pull_id) is None:
                 pulls.adopt(connection, manifest.pull)  # a warehouse rebuilt from its archive
     return sorted(found, key=lambda manifest: manifest.pull.pull_id)
+
+
+def _pull_at(feed: str, day: date, prefix: str) -> Pull | None:
+    """What the place of a pull says of it; None when it is no place of a pull."""
+    pull_id = prefix.rpartition("/")[2]
+    try:
+        requested_at = pulls.moment_of(pull_id)
+    except ValueError:
+        logger.warning("feed %s: %s is no pull; left alone", feed, prefix)
+        return None
+    return Pull(feed, pull_id, "listings", "complete", day, prefix, requested_at)
+
+
+def _manifest(mirror: Mirror, pull: Pull) -> Manifest | None:
+    try:
+        return read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
+    except BrokenPull as error:
+        return Manifest(pull, {}, [], broken=str(error))
 
 
 def parse(
@@ -128,6 +144,8 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
 
 
 def _batches(mirror: Mirror, manifest: Manifest) -> Iterator[Batch]:
+    if manifest.broken is not None:
+        raise BrokenPull(manifest.broken)
     for page in manifest.pages:
         data = read_page(mirror.archive, manifest.pull, page)
         batch = Batch()

@@ -60,20 +60,13 @@ class Changes:
 def compare(mirror: Mirror, master: MasterList, counts: ChangeCounts) -> Iterator[Changes]:
     """The differences in batches; the last one may be empty.
 
+    The run's connection is in use until the last one is drawn.
+
     Args:
         counts: grows while batches are drawn.
     """
-    with (
-        transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
-    ):
-        # Both at once would be two streams on one connection.
-        found = [
-            *difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC)),
-            *difference.gone(connection, mirror.feed.name),
-        ]
     batch: list[tuple[Difference, date]] = []
-    for item in found:
+    for item in _differences(mirror, master):
         day = day_of(item.master_timestamp, first_day=mirror.feed.first_day, today=today())
         counts.kinds[item.kind] += 1
         counts.days.setdefault(day, Counter())[item.kind] += 1
@@ -82,6 +75,15 @@ def compare(mirror: Mirror, master: MasterList, counts: ChangeCounts) -> Iterato
             yield Changes(master, batch)
             batch = []
     yield Changes(master, batch)
+
+
+def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
+    with (
+        transaction(mirror.connection) as connection,
+        difference.loaded(connection, master.timestamps(mirror.archive)),
+    ):
+        yield from difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC))
+        yield from difference.gone(connection, mirror.feed.name)
 
 
 def store(mirror: Mirror, changes: Iterable[Changes]) -> ChangeSet | None:

@@ -6,6 +6,7 @@ What belongs here: whether the newest master list may delete. What does not: the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from rets_pipeline.settings import DeletionGuard
 from rets_pipeline.sync import master as masters
@@ -41,7 +42,8 @@ def refuses(guard: DeletionGuard, gone: Gone, allowed: int) -> bool:
     Args:
         allowed: the largest number that the operator allows for this run.
     """
-    over_share = gone.live > guard.share * gone.all_live
+    # The decimal that was written, not its binary neighbour: exactly the share is no excess.
+    over_share = gone.live > Fraction(str(guard.share)) * gone.all_live
     return gone.live > allowed and gone.live > guard.keys and over_share
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from rets_pipeline.archive import safe_segment
@@ -28,6 +28,8 @@ _FIRST_DELAY = timedelta(minutes=15)
 _LONGEST_DELAY = timedelta(days=2)
 #: rows written in one transaction
 _ROWS = 100
+#: listings whose images move in one transaction
+_LISTINGS = 200
 
 
 @dataclass(slots=True)
@@ -78,10 +80,10 @@ def _move(
     """
     to_load: list[Wanted] = []
     feed = mirror.feed.name
-    for images in _by_listing(lacking):
-        connection = mirror.lock(f"images of feed {feed}")
+    connection = mirror.lock(f"images of feed {feed}")
+    for images in _by_listing(lacking, _LISTINGS):
         with transaction(connection):
-            held = media.held(connection, feed, [images[0].listing_key])
+            held = media.held(connection, feed, [image.listing_key for image in images])
             rows = []
             for image in images:
                 same = _same_photo(image, held.get(image.listing_key, []))
@@ -216,14 +218,10 @@ def _in_parallel(
                 future.cancel()
 
 
-def _by_listing(images: list[Wanted]) -> Iterator[list[Wanted]]:
-    group: list[Wanted] = []
-    for image in images:
-        if group and group[0].listing_key != image.listing_key:
-            yield group
-            group = []
-        group.append(image)
-    if group:
+def _by_listing(images: list[Wanted], listings: int) -> Iterator[list[Wanted]]:
+    """The images of so many listings at a time; those of one listing are never parted."""
+    groups = groupby(images, key=lambda image: image.listing_key)
+    while group := [image for _, some in islice(groups, listings) for image in some]:
         yield group
 
 

@@ -23,7 +23,7 @@ from rets_pipeline.sources.base import Source
 from rets_pipeline.sources.registry import source_for
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse, transaction
-from rets_pipeline.warehouse.locks import RunLock, describe_holder
+from rets_pipeline.warehouse.locks import LockLost, RunLock, describe_holder
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Mirror:
         self.actions: list[dict[str, Any]] = []
         self._job = job
         self._credentials = credentials
-        self._lock: RunLock | None = None
+        self._locks: dict[str, RunLock] = {}
         self._session: Session | None = None
 
     def __enter__(self) -> Self:
@@ -100,14 +100,17 @@ class Mirror:
         return self.lock(f"feed {self.feed.name}")
 
     def lock(self, name: str) -> sa.Connection:
-        """Take a lock unless this run has one, and note the run's start.
+        """Take a lock unless this run has it; the first one notes the run's start.
 
         Args:
             name: ``feed …`` for whatever talks RETS or writes listings; a name of its own for
                 work that may run beside it.
+
+        Returns:
+            The connection of that lock, to write on.
         """
-        if self._lock is None:
-            self._lock = RunLock.acquire(
+        if name not in self._locks:
+            lock = RunLock.acquire(
                 self.warehouse,
                 name,
                 holder=describe_holder(f"{self._job} of feed {self.feed.name}"),
@@ -116,15 +119,20 @@ class Mirror:
                     "feed %s: waiting for %s to end", self.feed.name, holder
                 ),
             )
-            with transaction(self._lock.connection) as connection:
-                runs.begin(
-                    connection,
-                    run_id=self.run_id,
-                    feed=self.feed.name,
-                    job=self._job,
-                    software_version=__version__,
-                )
-        return self._lock.connection
+            self._locks[name] = lock
+            if len(self._locks) == 1:
+                self._begin(lock)
+        return self._locks[name].connection
+
+    def _begin(self, lock: RunLock) -> None:
+        with transaction(lock.connection) as connection:
+            runs.begin(
+                connection,
+                run_id=self.run_id,
+                feed=self.feed.name,
+                job=self._job,
+                software_version=__version__,
+            )
 
     def session(self) -> Session:
         """The RETS session; the first use takes the lock, the first request logs in."""
@@ -148,20 +156,22 @@ class Mirror:
     def note(self, action: str, **counts: Any) -> None:
         """Write what was done into the run ledger, at once: a run may be killed."""
         self.actions.append({"action": action, **counts})
-        if self._lock is not None:
-            with transaction(self._lock.connection) as connection:
+        for lock in list(self._locks.values())[:1]:
+            with transaction(lock.connection) as connection:
                 runs.note(connection, run_id=self.run_id, feed=self.feed.name, actions=self.actions)
 
     def close(self, *, succeeded: bool) -> None:
-        """Log out, note the result, give the lock back."""
+        """Log out, note the result, give the locks back."""
         session, self._session = self._session, None
-        lock, self._lock = self._lock, None
+        locks, self._locks = list(self._locks.values()), {}
         try:
             if session is not None:
                 session.close()
         finally:
-            if lock is not None:
-                self._end(lock, "succeeded" if succeeded else "failed")
+            if locks:
+                self._end(locks[0], "succeeded" if succeeded else "failed")
+            for lock in locks:
+                lock.release()
 
     def _end(self, lock: RunLock, result: str) -> None:
         try:
@@ -173,11 +183,10 @@ class Mirror:
                     actions=self.actions,
                     result=result,
                 )
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, LockLost) as error:
             # The run's own fault tells more than the books that could not be closed.
-            logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, error.orig)
-        finally:
-            lock.release()
+            reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, reason)
 
 
 def attributes_of(element: Any) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ In the archive, below ``raw/<feed>/listings/<day>/<pull>/``: ``page-00001.xml.zs
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -54,13 +55,13 @@ class Plan:
         days: key and master timestamp, by day, the latest day first.
         kinds: how many keys are new, changed, or tried again.
         in_archive: keys left out since a complete pull that waits in the archive has them.
-        left_over: keys left out since the run's budget is spent; the next run goes on.
+        left_over: keys by day, left out since the run's budget is spent; the next run goes on.
     """
 
     days: dict[date, Keys]
     kinds: Counter[str]
     in_archive: int
-    left_over: int
+    left_over: Counter[date]
 
     @property
     def keys(self) -> int:
@@ -78,15 +79,16 @@ def plan(mirror: Mirror, master: MasterList, days: DayRange | None = None) -> Pl
     waiting = _waiting_keys(mirror)
     wanted: dict[date, Keys] = {}
     kinds: Counter[str] = Counter()
-    in_archive = left_over = 0
-    for item in differences(mirror, master):
+    in_archive = 0
+    left_over: Counter[date] = Counter()
+    for item in _differences(mirror, master):
         day = day_of(item.master_timestamp, first_day=feed.first_day, today=today())
         if days is not None and day not in days:
             continue
         if item.kind != "retry" and waiting.get(item.listing_key, ()) == item.master_timestamp:
             in_archive += 1
         elif kinds.total() >= feed.listings_per_run:
-            left_over += 1
+            left_over[day] += 1
         else:
             kinds[item.kind] += 1
             wanted.setdefault(day, {})[item.listing_key] = item.master_timestamp
@@ -94,13 +96,13 @@ def plan(mirror: Mirror, master: MasterList, days: DayRange | None = None) -> Pl
     return Plan(ordered, kinds, in_archive, left_over)
 
 
-def differences(mirror: Mirror, master: MasterList) -> list[Difference]:
-    """Keys to fetch, the latest timestamps first."""
+def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
+    """Keys to fetch, the latest timestamps first. The run's connection is in use meanwhile."""
     with (
         transaction(mirror.connection) as connection,
         difference.loaded(connection, master.timestamps(mirror.archive)),
     ):
-        return list(difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC)))
+        yield from difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +208,16 @@ def store(mirror: Mirror, download: Download) -> Stored:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a complete pull holds."""
+    """What a complete pull holds.
+
+    Attributes:
+        broken: why the manifest cannot be used; nothing else of it is known then.
+    """
 
     pull: Pull
     keys: Keys
     pages: list[dict[str, Any]]
+    broken: str | None = None
 
 
 def read_manifest(archive: Archive, feed: str, prefix: str) -> Manifest | None:
@@ -223,19 +230,25 @@ def read_manifest(archive: Archive, feed: str, prefix: str) -> Manifest | None:
         document = json.loads(archive.get(f"{prefix}/manifest.json"))
         pull = Pull(
             feed=feed,
-            pull_id=document["pull_id"],
+            pull_id=prefix.rpartition("/")[2],
             kind="listings",
             state="complete",
             day=date.fromisoformat(document["day"]),
             archive_prefix=prefix,
-            requested_at=datetime.fromisoformat(document["requested_at"]),
+            requested_at=_aware(document["requested_at"]),
             keys_asked=len(document["keys"]),
             records=document["records"],
             bytes=document["bytes"],
             requests=document["requests"],
         )
-        keys = {key: datetime.fromisoformat(at) if at else None for key, at in document["keys"]}
-        return Manifest(pull, keys, document["pages"])
+        pulls.moment_of(pull.pull_id)
+        if (document["feed"], document["pull_id"]) != (feed, pull.pull_id):
+            raise ValueError("of another pull")
+        keys = {str(key): _aware(at) if at else None for key, at in document["keys"]}
+        pages = [
+            {name: str(page[name]) for name in ("name", "sha256")} for page in document["pages"]
+        ]
+        return Manifest(pull, keys, pages)
     except NotInArchive:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -287,15 +300,25 @@ def _answers(mirror: Mirror, keys: list[str]) -> Iterator[Page]:
 
 
 def _waiting_keys(mirror: Mirror) -> Keys:
-    """Keys of complete pulls that no load has applied yet: a run died in between."""
+    """Keys of complete pulls that no load has applied yet: a run died in between.
+
+    Those of a pull that cannot be read are asked for again.
+    """
     with transaction(mirror.connection) as connection:
         waiting = pulls.in_state(connection, mirror.feed.name, "requested", "complete")
     keys: Keys = {}
     for pull in waiting:
-        manifest = read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
-        if manifest is not None:
-            keys.update(manifest.keys)
+        with contextlib.suppress(BrokenPull):
+            manifest = read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
+            keys.update(manifest.keys if manifest is not None else {})
     return keys
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
 
 
 def _write_manifest(

@@ -47,7 +47,7 @@ _COLUMNS = [ledgers.pull.c[name] for name in Pull.__dataclass_fields__]
 
 
 def moment_of(pull_id: str) -> datetime:
-    """When the pull was requested, as its id says."""
+    """The time in an id: that of the request, unless the clock had gone back."""
     return datetime.strptime(pull_id, _ID_FORMAT).replace(tzinfo=UTC)
 
 
@@ -72,13 +72,13 @@ def begin(
         keys_asked: how many keys will be asked for; None means every key.
         now: the time, for tests.
     """
-    now = now or datetime.now(UTC)
+    now = moment = now or datetime.now(UTC)
     last = connection.execute(
         sa.select(sa.func.max(ledgers.pull.c.pull_id)).where(ledgers.pull.c.feed == feed)
     ).scalar_one()
     if last is not None:
-        now = max(now, moment_of(last) + timedelta(microseconds=1))
-    pull_id = now.strftime(_ID_FORMAT)
+        moment = max(now, moment_of(last) + timedelta(microseconds=1))
+    pull_id = moment.strftime(_ID_FORMAT)
     pull = Pull(feed, pull_id, kind, "requested", day, f"{prefix}/{pull_id}", now, keys_asked)
     connection.execute(
         sa.insert(ledgers.pull).values({name: getattr(pull, name) for name in _names()})

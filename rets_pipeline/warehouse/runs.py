@@ -61,6 +61,10 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
     return list(found or ())
 
 
+#: jobs that say nothing about the listings
+_NO_SYNC = ("images", "check")
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """A feed in numbers."""
@@ -88,7 +92,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
     ledger = ledgers.run_ledger
     last = connection.execute(
         sa.select(ledger.c.started_at, ledger.c.ended_at, ledger.c.result)
-        .where(ledger.c.feed == feed, ledger.c.job != "images")
+        .where(ledger.c.feed == feed, ledger.c.job.not_in(_NO_SYNC))
         .order_by(ledger.c.started_at.desc())
         .limit(1)
     ).one_or_none()
