@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 from dotenv import load_dotenv
 from rich.console import Console
+from rich.markup import escape
 
 from rets_pipeline import __version__
 from rets_pipeline.settings import Settings, SettingsError
@@ -106,7 +107,8 @@ def check(
     faults = 0
     for finding in checks.check(settings, feeds):
         if finding.fault is None:
-            console.print(f"[green]works[/]  {finding.what}: {finding.detail}", soft_wrap=True)
+            told = escape(f"{finding.what}: {finding.detail}")
+            console.print(f"[green]works[/]  {told}", soft_wrap=True)
         else:
             faults += 1
             errors.print(f"[red]error[/]  {finding.what}: ", end="")
@@ -192,6 +194,9 @@ def main() -> None:
 
 def _status_of(error: Exception) -> int:
     """The exit status of an error that is expected; others are raised again, with a traceback."""
+    if isinstance(error, SettingsError):  # which needs none of the slow imports below
+        return 2
+
     from rets_pipeline.archive import ArchiveError
     from rets_pipeline.commands.demo import DemoFailed
     from rets_pipeline.commands.runs import FAILED, LOCKED, UNUSABLE, RunFailed
@@ -201,7 +206,7 @@ def _status_of(error: Exception) -> int:
 
     if isinstance(error, RunFailed):
         return error.status
-    if isinstance(error, (SettingsError, WarehouseError, ArchiveError, SandboxError)):
+    if isinstance(error, (WarehouseError, ArchiveError, SandboxError)):
         return UNUSABLE
     if isinstance(error, LockHeld):
         return LOCKED

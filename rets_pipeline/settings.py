@@ -27,6 +27,8 @@ from pydantic import (
 )
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
+_QUOTED = re.compile(r"'[^'<\\][^']+'")
 _FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
 _VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -44,7 +46,7 @@ def _date_only(value: object) -> object:
 class DeletionGuard(BaseModel):
     """When deletions stop: the gone keys exceed **both** numbers (design, section 2)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     keys: int = Field(default=20, ge=0, description="gone keys, an absolute number")
     share: float = Field(default=0.10, ge=0, le=1, description="gone keys / live keys")
@@ -53,7 +55,7 @@ class DeletionGuard(BaseModel):
 class PhotoSettings(BaseModel):
     """Which photos are mirrored, and from where."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     sizes: tuple[Literal["thumbnail", "medium", "large"], ...] = Field(
         default=("large",), min_length=1
@@ -72,7 +74,7 @@ class PhotoSettings(BaseModel):
 class FeedConfig(BaseModel):
     """One account on one MLS server."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str = Field(pattern=_FEED_NAME)
     protocol: Literal["rets"] = "rets"
@@ -84,7 +86,9 @@ class FeedConfig(BaseModel):
     rets_version: str = Field(default="RETS/1.7.2", pattern=r"^RETS/\d+(\.\d+)*$")
     user_agent: str = Field(default="rets_pipeline/0.1", min_length=1)
     culture: str | None = None
-    timeout_seconds: float = Field(default=120, gt=0, description="silence on a connection")
+    timeout_seconds: float = Field(
+        default=120, gt=0, le=86_400, description="silence on a connection"
+    )
     listings_per_request: int = Field(default=100, ge=1, le=100)
     listings_per_run: int = Field(default=200_000, ge=1, description="budget of one run")
     cadence_minutes: int = Field(default=15, ge=1, le=1440)
@@ -96,8 +100,12 @@ class FeedConfig(BaseModel):
     @field_validator("login_url")
     @classmethod
     def _login_url_is_http(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # whose words quote the address
+            valid = False
+        if not valid:
             raise ValueError("must be an http(s) address")
         if parts.username or parts.password:
             raise ValueError("must not hold a user name or password; name their variables instead")
@@ -139,7 +147,7 @@ class Settings(BaseModel):
         automation: whether schedules and sensors run as soon as they are deployed.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     feeds: dict[str, FeedConfig]
     database_url: str = Field(repr=False)
@@ -149,22 +157,26 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _database_is_supported(self) -> Settings:
+        # Nothing is quoted: whoever mixes up the variables may have put a password there.
         scheme = self.database_url.partition(":")[0].partition("+")[0]
         if scheme not in ("sqlite", "postgresql", "postgres"):
-            raise ValueError(f"DATABASE_URL: {scheme!r} is neither postgresql nor sqlite")
+            raise ValueError("DATABASE_URL: must begin with postgresql:// or sqlite:///")
         scheme = self.archive_uri.partition("://")[0] if "://" in self.archive_uri else "file"
-        if scheme not in ("file", "s3"):
-            raise ValueError(f"ARCHIVE_URI: {scheme!r} is neither file nor s3")
+        if scheme.lower() not in ("file", "s3"):
+            raise ValueError("ARCHIVE_URI: must be a folder, or begin with file:/// or s3://")
         return self
 
     @property
     def database_description(self) -> str:
         """The database without user and password, for people to read."""
-        parts = urlsplit(self.database_url)
-        if parts.scheme.startswith("sqlite"):
+        scheme, _, rest = self.database_url.partition("://")
+        if scheme.startswith("sqlite"):
             return self.database_url
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{port}{parts.path}"
+        # A password may hold any character that should have been encoded, so only what is left
+        # of the last @ and looks like a place is shown.
+        rest = rest.partition("?")[0] if "@" not in rest.partition("?")[2] else ""
+        place = _PLACE.fullmatch(rest.rpartition("@")[2])
+        return f"{scheme.partition('+')[0]}://{place.group() if place else '…'}"
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name.
@@ -213,25 +225,33 @@ def read_feeds(path: Path, environ: Mapping[str, str]) -> dict[str, FeedConfig]:
         SettingsError: the file is missing, no YAML, or a feed in it is wrong.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not YAML (it is not in UTF-8)") from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{path}: is not YAML ({_yaml_reason(error)})") from None
     entries = document.get("feeds") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         raise SettingsError(f"{path}: must hold `feeds:` with a feed's name and settings below it")
     unknown = sorted(str(key) for key in document if key != "feeds")
     if unknown:
-        raise SettingsError(f"{path}: unknown setting {', '.join(unknown)} (only `feeds` is known)")
+        raise SettingsError(
+            f"{path}: unknown setting {', '.join(map(repr, unknown))} (only `feeds` is known)"
+        )
     return {str(name): _feed(path, str(name), entry, environ) for name, entry in entries.items()}
 
 
 def _feed(path: Path, name: str, entry: object, environ: Mapping[str, str]) -> FeedConfig:
     if not isinstance(entry, dict):
         raise SettingsError(f"{path}: feed {name!r}: must hold settings, such as `login_url: …`")
+    if "name" in entry:
+        raise SettingsError(f"{path}: feed {name!r}: name: stands above its settings already")
     try:
         return FeedConfig.model_validate({"name": name, **_expand(entry, environ)})
+    except RecursionError:
+        raise SettingsError(f"{path}: feed {name!r}: holds itself") from None
     except ValidationError as error:
         raise SettingsError(f"{path}: feed {name!r}: {_one_line(error)}") from None
     except KeyError as error:
@@ -267,10 +287,36 @@ def _one_line(error: ValidationError) -> str:
     return "; ".join(findings)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe subset, with a line number for what Python refuses, and no key twice."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError, LookupError):  # 2026-02-30, say
+            raise yaml.constructor.ConstructorError(
+                None, None, "a value that does not exist", node.start_mark
+            ) from None
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        assert node is not None
+        known: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in known:
+                problem = f"{key.value!r} occurs twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            known.add(str(key.value))
+        return node
+
+
 def _yaml_reason(error: Exception) -> str:
+    """The line and the fault, without aliases and tags, which might be half a password."""
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or type(error).__name__
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+    problem = str(getattr(error, "problem", None) or type(error).__name__)
+    if "occurs twice" not in problem:
+        problem = _QUOTED.sub("'…'", problem)
+    return f"line {mark.line + 1}: {problem}" if mark is not None else problem
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -52,10 +52,10 @@ def demo(console: Console, world: World) -> None:
     settings = _settings(world)
     _clear(settings.home)
     feed = settings.feed(FEED)
-    console.print(
-        f"[bold]A DDF server[/] with {world.listings} invented listings answers on {world.url}"
-    )
     with running(world):
+        console.print(
+            f"[bold]A DDF server[/] with {world.listings} invented listings answers on {world.url}"
+        )
         (settings.home / "demo.json").write_text(json.dumps(asdict(world)), encoding="utf-8")
         _step(console, settings, feed, world, "an empty warehouse")
         for day in range(1, _DAYS_AGED + 1):
@@ -91,17 +91,45 @@ def _settings(world: World) -> Settings:
 
 def _clear(home: Path) -> None:
     """Start from nothing, but delete only what an earlier demo made."""
-    found = [path for pattern in _MADE for path in home.glob(pattern)]
-    if found and not (home / "demo.json").is_file():
+    ours = {FEED} if (home / "demo.json").is_file() else set()
+    others = sorted(_held(home) - ours)
+    if others:
         raise SettingsError(
-            f"{home} holds a mirror that no demo made; set RETS_PIPELINE_HOME to another folder"
+            f"{home} holds what no demo made ({', '.join(others)}); set RETS_PIPELINE_HOME to "
+            "another folder"
         )
-    for path in found:
+    for path in [path for pattern in _MADE for path in home.glob(pattern)]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
     home.mkdir(parents=True, exist_ok=True)
+
+
+def _held(home: Path) -> set[str]:
+    """What would be missed: feeds with data, and what is not known. Empty tables are not."""
+    archive, database = home / "archive", home / "warehouse.sqlite"
+    kinds = ("raw", "images")
+    found = {path.name for kind in kinds for path in (archive / kind).glob("*")}
+    found |= {path.name for path in archive.glob("*") if path.name not in kinds}
+    if database.is_file():
+        found |= _feeds_in(database)
+    if not found and any((home / "dagster" / "history" / "runs").glob("*-*.db")):
+        found.add("runs")  # of feeds whose data is elsewhere
+    return found
+
+
+def _feeds_in(database: Path) -> set[str]:
+    engine = sa.create_engine(f"sqlite:///{database}")
+    try:
+        if not sa.inspect(engine).has_table(ledgers.pull.name):
+            return set()
+        with engine.connect() as connection:
+            return set(connection.scalars(sa.select(ledgers.pull.c.feed).distinct()))
+    except sa.exc.DBAPIError:
+        return {database.name}
+    finally:
+        engine.dispose()
 
 
 def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, title: str) -> None:

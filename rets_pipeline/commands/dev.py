@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from rets_pipeline.commands.demo import last_world
 from rets_pipeline.commands.instance import open_instance, prepare_home
+from rets_pipeline.commands.runs import FAILED, RunFailed
 from rets_pipeline.commands.sandbox_process import ACCOUNT, running
 from rets_pipeline.settings import Settings, SettingsError
 
@@ -27,43 +29,56 @@ def dev(console: Console, *, port: int) -> None:
     The sandbox of the last demo runs along, as it was at the demo's end.
 
     Raises:
-        SettingsError: there is no workspace.yaml here.
+        SettingsError: there is no workspace.yaml here, or the port is in use.
         SandboxError: the sandbox did not start.
+        RunFailed: one of the processes has ended by itself.
     """
     if not Path("workspace.yaml").is_file():
         raise SettingsError("workspace.yaml is not in this folder; start from the project's")
+    _check_port(port)
     settings = Settings.from_env()
     prepare_home(settings)
     open_instance(settings).dispose()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
         world = last_world(settings.home)
         if world is not None:
             stack.enter_context(running(world))
             os.environ.update({**ACCOUNT, "SANDBOX_LOGIN_URL": world.login_url})
             console.print(f"The demo's server answers on {world.url}")
-        for command in (
-            ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"],
-            ["dagster-daemon", "run", "-w", "workspace.yaml"],
+        for program, *words in (
+            ("dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"),
+            ("dagster-daemon", "run", "-w", "workspace.yaml"),
         ):
-            stack.callback(_stop, _start(command))
+            processes[program] = _start(program, words)
+            stack.callback(_stop, processes[program])
         console.print(f"[bold]The Dagster UI opens on http://127.0.0.1:{port}[/] (Ctrl-C ends it)")
-        _wait(stack)
+        _wait(processes)
 
 
-_started: list[subprocess.Popen[bytes]] = []
-
-
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    program = Path(sys.executable).with_name(command[0])
-    process = subprocess.Popen([str(program), *command[1:]])  # noqa: S603 (our own words)
-    _started.append(process)
-    return process
-
-
-def _wait(stack: ExitStack) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+def _check_port(port: int) -> None:
     try:
-        while all(process.poll() is None for process in _started):
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise SettingsError(
+            f"port {port} cannot be used for the UI ({reason}); --port takes another one"
+        ) from None
+
+
+def _start(program: str, words: list[str]) -> subprocess.Popen[bytes]:
+    path = Path(sys.executable).with_name(program)
+    return subprocess.Popen([str(path), *words])  # noqa: S603 (our own words)
+
+
+def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    try:
+        while True:
+            for name, process in processes.items():
+                status = process.poll()
+                if status is not None:
+                    raise RunFailed(f"{name} has ended with status {status}", FAILED)
             time.sleep(0.5)
     except KeyboardInterrupt:
         return

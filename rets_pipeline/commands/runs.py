@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
-from rets_pipeline.commands.instance import open_instance
+from rets_pipeline.commands.instance import PROCESS_TAG, open_instance, this_process
 from rets_pipeline.commands.progress import TerminalProgress
 from rets_pipeline.orchestration import build_defs, naming, partitions
 from rets_pipeline.orchestration.failures import CAUSE
@@ -26,8 +26,9 @@ from rets_pipeline.sync.mirror import Credentials
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
 
-#: exit status when a run failed, when nothing could run as configured, when a lock is held
-FAILED, UNUSABLE, LOCKED = 1, 2, 3
+#: exit status when a run failed, when nothing could run as configured, when a lock is held, and
+#: the shell's own for Ctrl-C
+FAILED, UNUSABLE, LOCKED, INTERRUPTED = 1, 2, 3, 130
 
 _STATUS = {
     "LockHeld": LOCKED,
@@ -137,7 +138,10 @@ def _run(
             result = defs.resolve_job_def(job).execute_in_process(
                 run_config={**config, **quiet},
                 instance=instance,
-                tags=partitions.range_tags(days) if days else None,
+                tags={
+                    PROCESS_TAG: this_process(),
+                    **(partitions.range_tags(days) if days else {}),
+                },
                 raise_on_error=False,
             )
         if not result.success:
@@ -160,6 +164,8 @@ def _failure(result: dg.ExecuteInProcessResult, job: str) -> RunFailed:
                 status = _STATUS.get(str(cause.value) if cause else "", FAILED)
                 return RunFailed(told.description, status)
             error = data.error
+            if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+                return RunFailed("interrupted; the next run goes on from here", INTERRUPTED)
             while error is not None and error.cause is not None:
                 error = error.cause
             message = error.message.strip().splitlines()[0] if error else "unknown"

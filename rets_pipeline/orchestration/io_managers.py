@@ -71,6 +71,17 @@ def _apply_pulls(mirror: Mirror, pulls: Iterator[apply.ParsedPull]) -> None:
         apply.apply(mirror, parsed)
 
 
+def _newest_master_list(mirror: Mirror) -> master.MasterList:
+    found = master.newest(mirror)
+    if found is None:
+        raise dg.Failure(
+            description=f"feed {mirror.feed.name!r}: no complete master list was fetched yet; "
+            f"materialize {naming.MASTER_LIST} first",
+            allow_retries=False,
+        )
+    return found
+
+
 def _nothing(mirror: Mirror) -> None:
     """Listings are read from the warehouse with SQL, and pulls by their manifests."""
 
@@ -78,7 +89,7 @@ def _nothing(mirror: Mirror) -> None:
 def io_managers(feed: str) -> dict[str, dg.IOManagerDefinition]:
     """The I/O managers of a feed, by resource key."""
     kinds: dict[str, tuple[Callable[..., object], Callable[[Mirror], object]]] = {
-        naming.MASTER_LIST: (master.store, master.newest),
+        naming.MASTER_LIST: (master.store, _newest_master_list),
         naming.CHANGES: (changes.store, changes.newest),
         naming.RAW: (_store_pulls, _nothing),
         naming.LISTINGS: (_apply_pulls, _nothing),

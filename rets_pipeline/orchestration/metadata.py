@@ -2,6 +2,9 @@
 
 What belongs here: metadata from counts, the same keys on every run (0 rather than absent) so that
 the UI can plot them. What does not: counting.
+
+Days carry no ``dagster/partition_row_count``: they tell what a run did, and the next run, which
+finds nothing to do, would set the day's rows to 0.
 """
 
 from __future__ import annotations
@@ -82,27 +85,23 @@ def raw_day(pulls: list[Stored]) -> Metadata:
             requests=sum(stored.requests for stored in pulls),
             bytes=sum(stored.size for stored in pulls),
         ),
-        "dagster/partition_row_count": sum(stored.records for stored in pulls),
         "archive": ", ".join(stored.pull.archive_prefix for stored in pulls) or "nothing to fetch",
     }
 
 
 def listings_day(counts: Counts, pulls: int, failed: int) -> Metadata:
     """Of the loads of one day."""
-    return {
-        **numbers(
-            pulls=pulls,
-            pulls_failed=failed,
-            new=counts.new,
-            changed=counts.changed,
-            unchanged=counts.unchanged,
-            superseded=counts.superseded,
-            quarantined=counts.quarantined,
-            not_returned=counts.not_returned,
-            value_problems=counts.value_problems,
-        ),
-        "dagster/partition_row_count": counts.new + counts.changed + counts.unchanged,
-    }
+    return numbers(
+        pulls=pulls,
+        pulls_failed=failed,
+        new=counts.new,
+        changed=counts.changed,
+        unchanged=counts.unchanged,
+        superseded=counts.superseded,
+        quarantined=counts.quarantined,
+        not_returned=counts.not_returned,
+        value_problems=counts.value_problems,
+    )
 
 
 def deletions(deleted: Deleted) -> Metadata:

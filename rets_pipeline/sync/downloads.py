@@ -15,6 +15,7 @@ from typing import Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from rets_pipeline.settings import PhotoSettings
 
@@ -56,7 +57,11 @@ class Downloader:
     def __init__(self, photos: PhotoSettings, user_agent: str) -> None:
         self.requests = 0
         self._photos = photos
-        self._headers = {"User-Agent": user_agent, "Accept": "image/*"}
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",  # the end of a packed body can be missing unnoticed
+        }
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._guard = threading.Lock()
@@ -82,7 +87,8 @@ class Downloader:
         """
         try:
             return self._follow(url)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            # ValueError, urllib3's own too: an address that only its parts' users find impossible.
             raise ImageRefused(f"{_place(url)}: {type(error).__name__}") from None
 
     def _follow(self, url: str) -> Image:
@@ -158,7 +164,7 @@ def _matches(host: str, pattern: str) -> bool:
 def _is_private(host: str) -> bool:
     try:
         found = {item[4][0] for item in socket.getaddrinfo(host, None)}
-    except OSError:
+    except (OSError, UnicodeError):
         return False  # the request itself will tell
     return any(
         not ipaddress.ip_address(str(address).partition("%")[0]).is_global for address in found
@@ -167,5 +173,8 @@ def _is_private(host: str) -> bool:
 
 def _place(url: str) -> str:
     """The address without anything that might be secret."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
     return f"{parts.hostname or '?'}{parts.path}"

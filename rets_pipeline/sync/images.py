@@ -10,7 +10,7 @@ downloaded, rows that no payload names go, and last the blobs that no row refers
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,10 +83,12 @@ def _move(
     connection = mirror.lock(f"images of feed {feed}")
     for images in _by_listing(lacking, _LISTINGS):
         with transaction(connection):
-            held = media.held(connection, feed, [image.listing_key for image in images])
+            listings = sorted({image.listing_key for image in images})
+            held = media.held(connection, feed, listings)
+            names = media.names(connection, feed, listings)
             rows = []
             for image in images:
-                same = _same_photo(image, held.get(image.listing_key, []))
+                same = _same_photo(image, held.get(image.listing_key, []), names)
                 if same is None:
                     to_load.append(image)
                 else:
@@ -96,11 +98,20 @@ def _move(
     return to_load
 
 
-def _same_photo(image: Wanted, held: list[Held]) -> Held | None:
-    """The photo under its token, unless the token names two different ones."""
+def _same_photo(
+    image: Wanted, held: list[Held], names: Mapping[tuple[str, str], int]
+) -> Held | None:
+    """The photo under its token, unless the token may mean two different ones.
+
+    Args:
+        held: of the image's listing.
+        names: how many photos of a listing the payload names with a token.
+    """
     same = [
         item for item in held if item.size == image.size and item.change_token == image.change_token
     ]
+    if names[image.listing_key, image.change_token] > len(same):
+        return None  # a new photo under the token of another one
     return same[0] if len({item.content_hash for item in same}) == 1 else None
 
 

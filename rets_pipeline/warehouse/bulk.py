@@ -6,7 +6,8 @@ What belongs here: inserting and upserting lists of rows. What does not: which r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import psycopg
@@ -23,10 +24,16 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, 
     Args:
         connection: in a transaction.
         rows: values by column name; a column that a row lacks becomes NULL.
+
+    Raises:
+        KeyError: a row has a column that the table lacks; it would be lost.
     """
     if not rows:
         return
-    names = [column.name for column in table.columns if any(column.name in row for row in rows)]
+    given = set[str]().union(*rows)
+    names = [column.name for column in table.columns if column.name in given]
+    if len(names) != len(given):
+        raise KeyError(f"{table.name} has no column {', '.join(sorted(given - set(names)))}")
     copy(connection, table, names, ([row.get(name) for name in names] for row in rows))
 
 
@@ -80,13 +87,39 @@ def _copy_postgres(
     quoted = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
     target = connection.dialect.identifier_preparer.format_table(table)
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({quoted}) FROM STDIN") as sink:
+    statement = f"COPY {target} ({quoted}) FROM STDIN"
+    with (
+        _sqlalchemys_errors(connection, driver, statement),
+        driver.cursor() as cursor,
+        cursor.copy(statement) as sink,
+    ):
         for row in rows:
             values = list(row)
             for position in documents:
                 if values[position] is not None:
                     values[position] = json.dumps(values[position], ensure_ascii=False)
             sink.write_row(values)
+
+
+@contextmanager
+def _sqlalchemys_errors(
+    connection: sa.Connection, driver: psycopg.Connection[Any], statement: str
+) -> Iterator[None]:
+    """What SQLAlchemy does for its own statements: COPY goes past it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if driver.closed:
+            connection.invalidate(error)
+        raise sa.exc.DBAPIError.instance(
+            statement,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=driver.closed,
+            dialect=connection.dialect,
+        ) from error
 
 
 def _insert_sqlite(

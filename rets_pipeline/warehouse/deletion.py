@@ -95,12 +95,14 @@ def _remove_unmentioned(connection: sa.Connection, feed: str) -> None:
     mention = tables.property_member
     for shared in tables.SHARED_TABLES:
         table = tables.named(shared.name)
+        # NOT IN reads the mentions once; SQLite would run a NOT EXISTS for each row.
+        mentioned = sa.select(mention.c[shared.key]).where(
+            mention.c.feed == feed, mention.c[shared.key].is_not(None)
+        )
         unmentioned = sa.select(table.c[shared.key]).where(
             table.c.feed == feed,
             table.c.observed_in == "Property",
-            ~sa.exists().where(
-                mention.c.feed == feed, mention.c[shared.key] == table.c[shared.key]
-            ),
+            table.c[shared.key].not_in(mentioned),
         )
         for dependent in map(tables.named, shared.dependents):
             connection.execute(

@@ -84,9 +84,12 @@ def loaded(
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("ANALYZE master_list_entry"))
         yield connection.execute(sa.select(sa.func.count()).select_from(master_list)).scalar_one()
-    finally:
+    except BaseException:
         if not connection.invalidated and connection.get_transaction() is not None:
             _drop_quietly(connection)
+        raise
+    # Not quietly: Postgres would answer the COMMIT after a failed statement with a rollback.
+    _TEMPORARY.drop_all(connection)
 
 
 def to_fetch(connection: sa.Connection, feed: str, now: datetime) -> Iterator[Difference]:

@@ -52,12 +52,19 @@ class Warehouse:
             WarehouseError: the database does not answer or refuses.
         """
         warehouse = cls(url)
+        # Without the query, which may hold a password too.
+        where = warehouse.engine.url.set(query={}).render_as_string(hide_password=True)
         try:
+            if warehouse.path is not None:
+                warehouse.path.parent.mkdir(parents=True, exist_ok=True)
             migrate.upgrade(warehouse.engine)
+        except OSError as error:
+            raise WarehouseError(
+                f"the warehouse {where} cannot be opened: {error.strerror}"
+            ) from None
         except sa.exc.DBAPIError as error:
             warehouse.close()
             reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-            where = warehouse.engine.url.render_as_string(hide_password=True)
             raise WarehouseError(f"the warehouse {where} cannot be opened: {reason}") from None
         return warehouse
 
@@ -68,8 +75,12 @@ class Warehouse:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection whose reads see one state of the database."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                # By default each statement would see what was committed before it.
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -85,6 +96,10 @@ def transaction(connection: sa.Connection) -> Iterator[sa.Connection]:
     SQLite takes its write lock at once: one that is taken later fails when another writer came
     in between.
     """
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            yield connection
+        return
     connection.info[_WRITES] = True
     try:
         with connection.begin():
@@ -96,14 +111,16 @@ def transaction(connection: sa.Connection) -> Iterator[sa.Connection]:
 def _engine(url: str) -> tuple[sa.Engine, Path | None]:
     try:
         parsed = make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise WarehouseError("DATABASE_URL is not an address that SQLAlchemy can read") from None
+    if "@" in (parsed.host or ""):
+        # Otherwise the half of a password would be taken for a host, and be named in messages.
+        raise WarehouseError("DATABASE_URL: an @ in a user name or password is written %40")
     if parsed.drivername.startswith("sqlite"):
         if not parsed.database or parsed.database == ":memory:":
             raise WarehouseError("DATABASE_URL: SQLite needs a file")
         path = Path(parsed.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed)
+        engine = sa.create_engine(parsed.set(drivername="sqlite"))
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine, path

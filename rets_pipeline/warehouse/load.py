@@ -20,6 +20,9 @@ from rets_pipeline.warehouse.pulls import Pull
 FIRST_DELAY = timedelta(minutes=15)
 LONGEST_DELAY = timedelta(days=1)
 
+#: keys named in one statement; databases limit its parameters
+_KEYS_AT_ONCE = 500
+
 Row = dict[str, Any]
 
 
@@ -115,27 +118,36 @@ class Load:
         self._asked = master_timestamps
         self._answered: set[str] = set()
         self._replay = replay
+        self._noted_without_key = False
         self._now = now or datetime.now(UTC)
 
     def batch(self, listings: Iterable[ListingLike], refused: Sequence[Refused] = ()) -> None:
         """Load some listings of the pull; a few hundred at a time keep memory flat."""
-        latest = {listing.listing_key: listing for listing in listings}
-        bad = {record.listing_key: record for record in refused if record.listing_key is not None}
-        held = self._held([*latest, *bad])
+        latest = list({listing.listing_key: listing for listing in listings}.values())
+        for start in range(0, len(latest), _KEYS_AT_ONCE):
+            self._load(latest[start : start + _KEYS_AT_ONCE])
+        for start in range(0, len(refused), _KEYS_AT_ONCE):
+            some = refused[start : start + _KEYS_AT_ONCE]
+            held = self._held([item.listing_key for item in some if item.listing_key is not None])
+            self._answered.update(held)
+            for record in some:
+                self._refuse(record, held.get(record.listing_key or "", _Held()))
+
+    def _load(self, listings: list[ListingLike]) -> None:
+        held = self._held([listing.listing_key for listing in listings])
         self._answered.update(held)
-        wanted = [item for key, item in latest.items() if not self._is_superseded(held[key])]
-        self.counts.superseded += len(latest) - len(wanted)
+        wanted = [item for item in listings if not self._is_superseded(held[item.listing_key])]
+        equal = [item for item in wanted if self._is_equal(item, held)]
+        self.counts.superseded += len(listings) - len(wanted)
+        self.counts.unchanged += len(equal)
         self._write([item for item in wanted if not self._is_equal(item, held)], held)
-        self._write_ledger([item for item in wanted if self._is_equal(item, held)])
-        self.counts.unchanged += sum(self._is_equal(item, held) for item in wanted)
-        for record in refused:
-            self._refuse(record, held.get(record.listing_key or "", _Held()))
+        self._write_ledger(equal)
 
     def finish(self) -> Counts:
         """Note the keys that were asked for and not returned. Call it once, after all batches."""
         missing = [key for key in self._asked if key not in self._answered]
-        for start in range(0, len(missing), 500):
-            keys = missing[start : start + 500]
+        for start in range(0, len(missing), _KEYS_AT_ONCE):
+            keys = missing[start : start + _KEYS_AT_ONCE]
             held = self._held(keys)
             for key in keys:
                 self._note_attempt(key, "not_returned", held[key])
@@ -193,8 +205,8 @@ class Load:
         try:
             with self._connection.begin_nested():
                 self._replace(listings)
-        except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.StatementError) as error:
-            if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+        except (sa.exc.StatementError, OverflowError, UnicodeEncodeError) as error:
+            if not _is_about_the_row(error):
                 raise
             if len(listings) > 1:
                 for listing in listings:
@@ -254,7 +266,7 @@ class Load:
                 for found, row in latest.items()
                 if found not in better
             ]
-            bulk.upsert(self._connection, table, _even(rows))
+            bulk.upsert(self._connection, table, _whole(table, rows))
             self._replace_dependents(shared, [row[key] for row in rows], listings)
 
     def _replace_dependents(
@@ -299,8 +311,8 @@ class Load:
                     "feed": self._feed,
                     "listing_key": key,
                     "pull_id": self._pull.pull_id,
-                    "field": problem.field,
-                    "reason": problem.reason,
+                    "field": _storable(problem.field),
+                    "reason": _storable(problem.reason),
                     "raw": _storable(problem.raw),
                     "noted_at": self._now,
                 }
@@ -332,7 +344,7 @@ class Load:
 
     def _refuse(self, record: Refused, held: _Held) -> None:
         if record.listing_key is None:
-            self._write_problems([(None, record.problem)], [])
+            self._note_without_key(record.problem)
         elif self._is_superseded(held):
             self.counts.superseded += 1
             return
@@ -341,6 +353,20 @@ class Load:
             self._note_attempt(record.listing_key, "quarantined", held)
             return
         self.counts.quarantined += 1
+
+    def _note_without_key(self, problem: ProblemLike) -> None:
+        """Nothing but the pull identifies such records: loaded again, it notes them anew."""
+        if not self._noted_without_key:
+            table = ledgers.quarantine
+            self._connection.execute(
+                sa.delete(table).where(
+                    table.c.feed == self._feed,
+                    table.c.listing_key.is_(None),
+                    table.c.pull_id == self._pull.pull_id,
+                )
+            )
+            self._noted_without_key = True
+        self._write_problems([(None, problem)], [])
 
     def _note_attempt(self, key: str, state: str, held: _Held) -> None:
         """An attempt in vain: the next one later each time, and at once when the key changes."""
@@ -377,9 +403,20 @@ class _DatabaseProblem:
     raw: str
 
 
-def _refusal(error: sa.exc.StatementError) -> _DatabaseProblem:
-    reason = str(error.orig).strip().splitlines()[0] if error.orig else "unknown"
-    return _DatabaseProblem("", f"the database refused the listing: {reason}", "")
+def _is_about_the_row(error: Exception) -> bool:
+    """Whether other rows may fare better: not with a full disk, a lost connection, a deadlock."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return True  # a value that could not even be sent
+    if isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError)):
+        return not error.connection_invalidated
+    # Postgres, class 54: too long for an index, say.
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
+
+
+def _refusal(error: Exception) -> _DatabaseProblem:
+    cause = error.orig if isinstance(error, sa.exc.StatementError) else error
+    lines = str(cause).strip().splitlines() or ["unknown"]
+    return _DatabaseProblem("", f"the database refused the listing: {lines[0]}", "")
 
 
 def _storable(text: str) -> str:
@@ -387,7 +424,6 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-def _even(rows: list[Row]) -> list[Row]:
-    """The same columns in every row, as an ``executemany`` needs them."""
-    names = {name for row in rows for name in row}
-    return [{name: row.get(name) for name in names} for row in rows]
+def _whole(table: sa.Table, rows: list[Row]) -> list[Row]:
+    """Every column in every row: what is named no more must not stay."""
+    return [{column.name: row.get(column.name) for column in table.columns} for row in rows]

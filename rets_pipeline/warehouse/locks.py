@@ -21,7 +21,7 @@ from typing import IO
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.engine import Warehouse, WarehouseError
 
 _POLL_SECONDS = 0.5
 
@@ -33,6 +33,10 @@ class LockHeld(Exception):
         super().__init__(f"{name} is in use by {holder}")
         self.name = name
         self.holder = holder
+
+
+class LockLost(WarehouseError):
+    """The connection that held the lock has died; nothing more may be written."""
 
 
 def describe_holder(what: str) -> str:
@@ -56,6 +60,7 @@ class RunLock:
         self.connection = connection
         self._file = file
         self._key = key
+        self._session: object = None
 
     @classmethod
     def acquire(
@@ -80,11 +85,15 @@ class RunLock:
             LockHeld: the time is over.
         """
         connection = warehouse.engine.connect()
+        file = None
         try:
             file = _lock_file(warehouse.path, name) if warehouse.path else None
             lock = cls(connection, file, _number(name))
             lock._wait(name, holder, wait_seconds, on_wait)
+            lock._bind(name)
         except BaseException:
+            if file is not None:
+                file.close()
             connection.invalidate()  # never back to the pool with a lock that nobody knows of
             connection.close()
             raise
@@ -98,6 +107,25 @@ class RunLock:
         else:
             self.connection.invalidate()  # ends the session, and with it the lock
         self.connection.close()
+
+    def _bind(self, name: str) -> None:
+        """Refuse every transaction on another session than the one that has the lock.
+
+        SQLAlchemy replaces a connection that died when it is used again, and the replacement
+        would write without the lock.
+        """
+        if self._file is not None:
+            return
+        self._session = self.connection.connection.driver_connection
+
+        def check(connection: sa.Connection) -> None:
+            if (
+                connection.invalidated
+                or connection.connection.driver_connection is not self._session
+            ):
+                raise LockLost(f"{name}: the connection that held its lock has died")
+
+        sa.event.listen(self.connection, "begin", check)
 
     def _wait(
         self, name: str, holder: str, wait_seconds: float, on_wait: Callable[[str], None]
@@ -136,6 +164,8 @@ class RunLock:
                 sa.text(
                     "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
                     "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+                    "AND l.database = (SELECT oid FROM pg_database "
+                    "WHERE datname = current_database()) "
                     "AND (l.classid::bigint << 32 | l.objid::bigint) = :key"
                 ),
                 {"key": self._key},
@@ -150,6 +180,7 @@ def _number(name: str) -> int:
 
 
 def _lock_file(database: Path, name: str) -> IO[str]:
+    database = database.resolve()  # one lock, by whatever way the file is reached
     path = database.with_name(f"{database.name}.{name.replace(' ', '-')}.lock")
     return path.open("a+", encoding="utf-8")
 

@@ -8,6 +8,7 @@ An image is right when its bytes are stored under the change token that the payl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,10 +62,7 @@ def wanted(
         now: failed attempts that are due by then are repeated; a new token is due at once.
         limit: the most to return.
     """
-    query = _lacking(feed, sizes, now)
-    rows = connection.execute(
-        query.order_by("listing_key", "order", "media_key", "size").limit(limit)
-    )
+    rows = connection.execute(_lacking(feed, sizes, now).limit(limit))
     return [
         Wanted(row.listing_key, row.media_key, row.size, row.url, row.change_token, row.attempts)
         for row in rows
@@ -137,6 +135,19 @@ def held(
             )
         )  # fmt: skip
     return found
+
+
+def names(
+    connection: sa.Connection, feed: str, listing_keys: Sequence[str]
+) -> Counter[tuple[str, str]]:
+    """How many photos the payloads name with each listing key and change token."""
+    photo = tables.media
+    rows = connection.execute(
+        sa.select(photo.c.listing_key, photo.c.change_token, sa.func.count().label("photos"))
+        .where(photo.c.feed == feed, photo.c.listing_key.in_(listing_keys))
+        .group_by(photo.c.listing_key, photo.c.change_token)
+    )
+    return Counter({(row.listing_key, row.change_token): row.photos for row in rows})
 
 
 def record(connection: sa.Connection, feed: str, rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -249,6 +260,7 @@ def _same_image(named: sa.Subquery) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _lacking(feed: str, sizes: Sequence[str], now: datetime) -> sa.Select[Any]:
+    """What is named and not held as it is now, those of a listing together."""
     named = _named(feed, sizes).subquery()
     file = ledgers.media_file
     same_token = file.c.change_token == named.c.change_token
@@ -261,4 +273,6 @@ def _lacking(feed: str, sizes: Sequence[str], now: datetime) -> sa.Select[Any]:
         sa.select(named, sa.case((same_token, file.c.attempts), else_=0).label("attempts"))
         .select_from(named.outerjoin(file, sa.and_(file.c.feed == feed, *_same_image(named))))
         .where(due)
+        # Names alone would mean the ledger's columns, which are NULL for a new image.
+        .order_by(named.c.listing_key, named.c.order, named.c.media_key, named.c.size)
     )

@@ -1,0 +1,440 @@
+"""Images in step with the payloads, against a server of images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rets_pipeline.archive import Archive
+from rets_pipeline.settings import FeedConfig
+from rets_pipeline.sources.base import ParsedListing, Row
+from rets_pipeline.sync import images
+from rets_pipeline.sync.images import ImageCounts
+from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.warehouse import deletion, difference, ledgers, media, tables
+from rets_pipeline.warehouse.engine import Warehouse, transaction
+from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg
+from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
+from rets_pipeline_tests.warehouse.builders import FEED, apply, begin
+from rets_pipeline_tests.warehouse.databases import rows
+
+SERIAL = count(1)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo at the server: its token, and what it shows."""
+
+    token: str
+    shows: str
+
+    @property
+    def path(self) -> str:
+        """Where it is, as with DDF: the token is part of it."""
+        return f"/TS{self.token}/{self.shows}.jpg"
+
+
+@pytest.fixture
+def server() -> Iterator[ImageServer]:
+    with image_server() as found:
+        found.fallback = lambda path: Answer(jpeg(path.rpartition("/")[2]))
+        yield found
+
+
+@dataclass
+class Board:
+    """A feed whose listings have photos, and the run that mirrors them."""
+
+    server: ImageServer
+    mirror: Mirror
+    warehouse: Warehouse
+    archive: Archive
+
+    def publish(self, photos: Sequence[Photo], key: str = "1") -> None:
+        """The listing has those photos now, in this order."""
+        with self.warehouse.writing() as connection:
+            pull = begin(connection, next(SERIAL))
+        media_rows: list[Row] = [
+            {
+                "listing_key": key,
+                "media_key": f"{key}_{number}",
+                "order": number,
+                "change_token": photo.token,
+                "media_url": self.server.url(photo.path),
+            }
+            for number, photo in enumerate(photos, 1)
+        ]
+        item = ParsedListing(
+            key, None, pull.pull_id, {"property": [{"listing_key": key}], "media": media_rows}
+        )
+        apply(self.warehouse, pull, [item])
+
+    def withdraw_all(self) -> None:
+        """A master list without any listing."""
+        with self.warehouse.writing() as connection, difference.loaded(connection, []):
+            master = begin(connection, next(SERIAL), kind="master_list")
+            deletion.remove(connection, master)
+
+    def run(self) -> ImageCounts:
+        """One image run."""
+        return images.mirror_images(self.mirror)
+
+    def blobs(self) -> dict[str, bytes]:
+        """What the archive holds."""
+        return {item.key: self.archive.get(item.key) for item in self.archive.list("images/")}
+
+    def files(self) -> dict[str, sa.Row[tuple[object, ...]]]:
+        """The rows of ``media_file``."""
+        return {row.media_key: row for row in rows(self.warehouse, sa.select(ledgers.media_file))}
+
+    def assert_equal(self, photos: Sequence[Photo], key: str = "1") -> None:
+        """Every photo's bytes are held in its place, and no other row or blob exists."""
+        files = self.files()
+        assert files.keys() == {f"{key}_{number}" for number in range(1, len(photos) + 1)}
+        blobs = self.blobs()
+        assert blobs.keys() == {row.blob_key for row in files.values()}
+        for number, photo in enumerate(photos, 1):
+            row = files[f"{key}_{number}"]
+            data = jpeg(f"{photo.shows}.jpg")
+            assert (row.state, row.change_token) == ("stored", photo.token)
+            assert blobs[row.blob_key] == data
+            assert row.content_hash == hashlib.sha256(data).hexdigest()
+            assert (row.bytes, row.content_type) == (len(data), "image/jpeg")
+            assert row.blob_key == f"images/{FEED}/{key}/{row.content_hash}.jpg"
+
+    def assert_complete(self) -> None:
+        """Nothing is wanted and nothing pending."""
+        with self.warehouse.reading() as connection:
+            found = media.completeness(connection, FEED, ["large"])
+        assert found.named == found.stored
+        assert self.run() == ImageCounts()
+
+    def make_due(self) -> None:
+        """The time of every next attempt has come."""
+        with self.warehouse.writing() as connection:
+            connection.execute(
+                sa.update(ledgers.media_file).values(
+                    next_attempt=datetime.now(UTC) - timedelta(seconds=1)
+                )
+            )
+
+
+@pytest.fixture
+def open_board(
+    server: ImageServer, archive: Archive
+) -> Iterator[Callable[[Warehouse, FeedConfig | None], Board]]:
+    opened: list[Mirror] = []
+
+    def make(warehouse: Warehouse, feed: FeedConfig | None = None) -> Board:
+        mirror = open_mirror(warehouse, archive, feed, job="images")
+        opened.append(mirror)  # type: ignore[arg-type]
+        return Board(server, mirror.__enter__(), warehouse, archive)
+
+    yield make
+    for mirror in opened:
+        mirror.__exit__(None, None, None)
+
+
+@pytest.fixture
+def board(
+    open_board: Callable[[Warehouse, FeedConfig | None], Board], warehouse: Warehouse
+) -> Board:
+    return open_board(warehouse, None)
+
+
+A, B, C, D = (Photo(str(number), name) for number, name in enumerate("abcd", 1))
+
+
+def test_photos_are_loaded_once(board: Board) -> None:
+    board.publish([A, B, C])
+    counts = board.run()
+    assert (counts.wanted, counts.stored, counts.requests, counts.moved) == (3, 3, 3, 0)
+    assert counts.bytes == 3 * len(jpeg("a.jpg"))
+    board.assert_equal([A, B, C])
+    board.assert_complete()
+    assert set(board.server.asked.values()) == {1}
+
+
+# What changes -------------------------------------------------------------------------------------
+
+#: photos by number; each has a token of its own, and some show the same
+SCENES = st.lists(st.integers(0, 7), unique=True, max_size=6)
+
+
+def scene(numbers: Sequence[int]) -> list[Photo]:
+    return [Photo(f"{number}00", "xyz"[number % 3] + str(number // 6)) for number in numbers]
+
+
+def check_scenes(board: Board, scenes: Sequence[Sequence[int]]) -> None:
+    """Whatever is added, removed, replaced and reordered, only what is new is loaded."""
+    before: set[int] = set()
+    for numbers in [*scenes, []]:
+        board.server.asked.clear()
+        board.publish(scene(numbers))
+        counts = board.run()
+        new = set(numbers) - before
+        assert board.server.asked.total() == counts.requests == counts.stored == len(new)
+        assert set(board.server.asked) == {photo.path for photo in scene(sorted(new))}
+        board.assert_equal(scene(numbers))
+        before = set(numbers)
+    board.assert_complete()
+    assert board.blobs() == {}
+
+
+@given(scenes=st.lists(SCENES, min_size=1, max_size=4))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_change_of_photos_on_sqlite(
+    sqlite_warehouse: Warehouse, server: ImageServer, archive: Archive, scenes: list[list[int]]
+) -> None:
+    with open_mirror(sqlite_warehouse, archive, job="images") as mirror:
+        check_scenes(Board(server, mirror, sqlite_warehouse, archive), scenes)
+
+
+@given(scenes=st.lists(SCENES, min_size=1, max_size=3))
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_change_of_photos_on_postgres(
+    postgres_warehouse: Warehouse, server: ImageServer, archive: Archive, scenes: list[list[int]]
+) -> None:
+    with open_mirror(postgres_warehouse, archive, job="images") as mirror:
+        check_scenes(Board(server, mirror, postgres_warehouse, archive), scenes)
+
+
+def test_a_reordering_copies_nothing(board: Board) -> None:
+    photos = [A, B, C, D]
+    board.publish(photos)
+    board.run()
+    blobs = {stored.key: stored.modified for stored in board.archive.list("images/")}
+    for order in ([D, C, B, A], [B, D, A, C], [A, B, C, D]):
+        board.publish(order)
+        counts = board.run()
+        assert (counts.requests, counts.stored, counts.blobs_deleted) == (0, 0, 0)
+        assert counts.moved == counts.wanted > 0
+        board.assert_equal(order)
+    assert {stored.key: stored.modified for stored in board.archive.list("images/")} == blobs
+
+
+def test_a_reordering_of_many_listings_among_new_ones(
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    sqlite_warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The images of a listing are handled together, however many there are."""
+    monkeypatch.setattr(images, "_LISTINGS", 2)
+    board = open_board(sqlite_warehouse, None)
+    for key in "24":
+        board.publish([A, B, C], key)
+    board.run()
+    for key in "12345":
+        board.publish([C, A, B, D] if key in "24" else [A], key)
+    counts = board.run()
+    assert (counts.moved, counts.stored) == (6, 5)
+    assert len(board.blobs()) == 2 * 4 + 3
+
+
+def test_equal_photos_share_a_blob_until_the_last_one_goes(board: Board) -> None:
+    twin, other = Photo("1", "same"), Photo("2", "same")
+    board.publish([twin, other, C])
+    assert board.run().stored == 3
+    board.assert_equal([twin, other, C])
+    assert len(board.blobs()) == 2
+
+    board.publish([other, C])
+    assert board.run().blobs_deleted == 0
+    board.assert_equal([other, C])
+
+    board.publish([C])
+    assert board.run().blobs_deleted == 1
+    board.assert_equal([C])
+
+
+def test_equal_photos_of_two_listings_are_two_blobs(board: Board) -> None:
+    board.publish([A], "1")
+    board.publish([A], "2")
+    board.run()
+    assert len(board.blobs()) == 2
+
+
+def test_a_token_that_several_photos_share_is_not_guessed(board: Board) -> None:
+    """Two photos of one instant: whose bytes are whose only a download can tell."""
+    first, second = Photo("1", "a"), Photo("1", "b")
+    board.publish([first])
+    board.run()
+    board.publish([first, second])  # a new photo under the token of another one
+    counts = board.run()
+    assert (counts.moved, counts.stored) == (0, 1)
+    board.assert_equal([first, second])
+
+    board.publish([C, first, second])  # both moved on: either may be either
+    counts = board.run()
+    assert (counts.moved, counts.stored) == (0, 2)
+    assert board.files()["1_3"].blob_key != board.files()["1_2"].blob_key
+    board.assert_equal([C, first, second])
+
+
+def test_photos_that_share_token_and_bytes_may_move(board: Board) -> None:
+    twin = Photo("1", "same")
+    board.publish([twin, twin])
+    board.run()
+    board.publish([C, twin, twin])
+    counts = board.run()
+    assert (counts.moved, counts.stored) == (1, 1)
+    board.assert_equal([C, twin, twin])
+
+
+# What goes ----------------------------------------------------------------------------------------
+
+
+def test_images_go_with_their_listing(board: Board) -> None:
+    board.publish([A, B])
+    board.run()
+    board.withdraw_all()
+    counts = board.run()
+    assert (counts.removed, counts.blobs_deleted, counts.requests) == (2, 2, 0)
+    assert (board.files(), board.blobs()) == ({}, {})
+
+
+def test_a_listing_that_goes_while_its_photos_load(board: Board) -> None:
+    """Blob first, row second, and only while the listing is live."""
+    board.publish([A, B])
+    plain = board.server.fallback
+
+    def gone_meanwhile(path: str) -> Answer:
+        with board.server.guard:
+            if board.server.asked.total() == 1 or rows(
+                board.warehouse, sa.select(tables.property_)
+            ):
+                board.withdraw_all()
+        return plain(path)
+
+    board.server.fallback = gone_meanwhile
+    counts = board.run()
+    assert counts.stored == 2
+    assert (board.files(), board.blobs()) == ({}, {})
+    assert counts.blobs_deleted == 2
+
+
+def test_a_photo_that_is_replaced_while_it_loads(board: Board) -> None:
+    board.publish([A])
+    plain = board.server.fallback
+    newer = Photo("9", "newer")
+
+    def replaced_meanwhile(path: str) -> Answer:
+        if path == A.path:
+            board.publish([newer])
+        return plain(path)
+
+    board.server.fallback = replaced_meanwhile
+    board.run()
+    assert (board.files(), board.blobs()) == ({}, {})
+    board.run()
+    board.assert_equal([newer])
+
+
+def test_a_payload_that_changes_before_anything_is_moved(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.publish([A, B])
+    board.run()
+    board.publish([B, A])
+    with transaction(board.mirror.lock(f"images of feed {FEED}")) as connection:
+        lacking = media.wanted(connection, FEED, ["large"], datetime.now(UTC), 10)
+    board.publish([A, C])
+    loose: list[str] = []
+    assert images._move(board.mirror, lacking, ImageCounts(), loose) == []
+    board.run()
+    board.assert_equal([A, C])
+
+
+# What fails ---------------------------------------------------------------------------------------
+
+
+def test_failures_are_tried_later_and_later(board: Board) -> None:
+    board.publish([A, B, C])
+    board.server.answers = {A.path: Answer(status=404), B.path: Answer(b"text under HTTP 200")}
+    delays = []
+    for attempt in range(1, 4):
+        started = datetime.now(UTC)
+        counts = board.run()
+        assert (counts.absent, counts.failed) == (1, 1)
+        files = board.files()
+        assert (files["1_1"].state, files["1_2"].state) == ("absent", "failed")
+        assert files["1_1"].attempts == files["1_2"].attempts == attempt
+        assert "HTTP 404" in files["1_1"].reason
+        assert "not an image" in files["1_2"].reason
+        assert files["1_1"].blob_key is None
+        delays.append(files["1_1"].next_attempt - started)
+        assert board.run() == ImageCounts()  # not before it is due
+        board.make_due()
+    assert timedelta(minutes=14) < delays[0] < delays[1] < delays[2] < timedelta(minutes=61)
+    assert board.server.asked[C.path] == 1
+
+    board.server.answers = {}
+    board.run()
+    board.assert_equal([A, B, C])
+    files = board.files()
+    assert (files["1_1"].attempts, files["1_1"].reason, files["1_1"].next_attempt) == (
+        0,
+        None,
+        None,
+    )
+
+
+def test_a_new_token_is_due_at_once(board: Board) -> None:
+    board.publish([A])
+    board.server.answers = {A.path: Answer(status=500)}
+    board.run()
+    board.publish([B])
+    assert board.run().stored == 1
+    board.assert_equal([B])
+
+
+def test_one_impossible_address_does_not_stop_the_others(board: Board) -> None:
+    board.publish([A, B])
+    with board.warehouse.writing() as connection:
+        table = tables.media
+        connection.execute(
+            sa.update(table).where(table.c.media_key == "1_1").values(media_url="http://[x/1.jpg")
+        )
+    counts = board.run()
+    assert (counts.failed, counts.stored) == (1, 1)
+
+
+def test_a_run_is_bounded_and_the_next_one_goes_on(
+    open_board: Callable[[Warehouse, FeedConfig | None], Board], warehouse: Warehouse
+) -> None:
+    photos = {"hosts": ["127.0.0.1"], "allow_private_addresses": True, "per_run": 2}
+    board = open_board(warehouse, feed_of(photos=photos))
+    board.publish([A, B, C, D])
+    assert [board.run().stored for _ in range(3)] == [2, 2, 0]
+    board.assert_equal([A, B, C, D])
+
+
+def test_more_images_than_one_transaction_takes(
+    open_board: Callable[[Warehouse, FeedConfig | None], Board], sqlite_warehouse: Warehouse
+) -> None:
+    photos = [Photo(str(number), f"p{number}") for number in range(230)]
+    board = open_board(sqlite_warehouse, None)
+    board.publish(photos)
+    assert board.run().stored == 230
+    board.assert_equal(photos)
+
+
+def test_a_key_from_a_server_is_made_safe(board: Board) -> None:
+    board.publish([A], "../x/é")
+    board.run()
+    (key,) = board.blobs()
+    assert key.startswith(f"images/{FEED}/!2E./".replace("/!2E./", "/!"))
+    assert ".." not in key.split("/")
+    assert key.count("/") == 3

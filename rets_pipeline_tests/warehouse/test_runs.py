@@ -1,0 +1,108 @@
+"""The ledger of runs, and a feed in numbers."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from rets_pipeline.sources.base import Problem
+from rets_pipeline.warehouse import difference, ledgers, pulls, runs
+from rets_pipeline.warehouse.deletion import remove
+from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, listing, pull_at
+from rets_pipeline_tests.warehouse.databases import rows
+
+
+def start(warehouse: Warehouse, run_id: str, *, feed: str = FEED, job: str = "sync") -> None:
+    with warehouse.writing() as connection:
+        runs.begin(connection, run_id=run_id, feed=feed, job=job, software_version="1")
+
+
+def end(warehouse: Warehouse, run_id: str, result: str | None, *actions: str) -> None:
+    with warehouse.writing() as connection:
+        runs.note(
+            connection,
+            run_id=run_id,
+            feed=FEED,
+            actions=[{"action": action} for action in actions],
+            result=result,
+        )
+
+
+def status(warehouse: Warehouse) -> runs.Status:
+    with warehouse.reading() as connection:
+        return runs.status(connection, FEED, ["large"])
+
+
+def test_a_run_from_start_to_end(warehouse: Warehouse) -> None:
+    start(warehouse, "r")
+    (row,) = rows(warehouse, sa.select(ledgers.run_ledger))
+    assert (row.result, row.ended_at, row.actions) == (None, None, [])
+
+    end(warehouse, "r", None, "one")
+    (row,) = rows(warehouse, sa.select(ledgers.run_ledger))
+    assert (row.result, row.ended_at, row.actions) == (None, None, [{"action": "one"}])
+
+    end(warehouse, "r", "failed", "one", "two")
+    (row,) = rows(warehouse, sa.select(ledgers.run_ledger))
+    assert row.result == "failed"
+    assert row.ended_at >= row.started_at
+    with warehouse.reading() as connection:
+        found = runs.actions(connection, run_id="r", feed=FEED)
+        assert [item["action"] for item in found] == ["one", "two"]
+        assert runs.actions(connection, run_id="unknown", feed=FEED) == []
+        assert runs.actions(connection, run_id="r", feed="other") == []
+
+
+def test_a_run_that_is_continued_starts_anew(warehouse: Warehouse) -> None:
+    start(warehouse, "r")
+    start(warehouse, "r", feed="other")
+    end(warehouse, "r", "failed", "one")
+    start(warehouse, "r")
+    found = rows(warehouse, sa.select(ledgers.run_ledger).order_by("feed"))
+    assert [(row.feed, row.result, row.actions) for row in found] == [
+        (FEED, None, []),
+        ("other", None, []),
+    ]
+
+
+def test_an_empty_warehouse_in_numbers(warehouse: Warehouse) -> None:
+    found = status(warehouse)
+    assert (found.server_keys, found.server_seen_at, found.last_sync_at) == (None, None, None)
+    assert (found.live_listings, found.tombstones, found.images.named) == (0, 0, 0)
+    assert found.last_sync_result is None
+
+
+def test_a_feed_in_numbers(warehouse: Warehouse) -> None:
+    problem = Problem("Price", "not a number", "ten")
+    apply(
+        warehouse,
+        pull_at(warehouse, 0),
+        [listing("1", problems=[problem]), listing("2", photos=[(1, "t")]), listing("3")],
+        asked={"1": None, "2": None, "3": None, "4": None},
+    )
+    with warehouse.writing() as connection:
+        master = begin(connection, 1, kind="master_list", complete=False)
+        pulls.complete(connection, master, records=3, size=1, requests=1)
+        with difference.loaded(connection, [("1", None), ("2", None), ("4", None)]):
+            remove(connection, master)
+        begin(connection, 2, kind="master_list", complete=False)
+    start(warehouse, "first")
+    end(warehouse, "first", "succeeded")
+
+    found = status(warehouse)
+
+    assert (found.server_keys, found.server_seen_at) == (3, at(1))
+    assert (found.live_listings, found.tombstones) == (2, 1)
+    assert (found.not_returned, found.quarantined, found.quarantine_entries) == (1, 0, 1)
+    assert (found.images.named, found.images.pending) == (1, 1)
+    assert found.last_sync_result == "succeeded"
+
+
+def test_the_last_sync_is_no_image_run(warehouse: Warehouse) -> None:
+    start(warehouse, "a")
+    end(warehouse, "a", "failed")
+    start(warehouse, "b", job="images")
+    end(warehouse, "b", "succeeded")
+    assert status(warehouse).last_sync_result == "failed"
+    start(warehouse, "c")
+    assert status(warehouse).last_sync_result == "running or killed"
