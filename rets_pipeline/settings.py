@@ -28,6 +28,7 @@ from pydantic import (
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUOTED = re.compile(r"'[^'<\\][^']+'")
 _FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
 _VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -38,7 +39,9 @@ class SettingsError(Exception):
 
 
 def _date_only(value: object) -> object:
-    if isinstance(value, datetime):
+    day = isinstance(value, date) and not isinstance(value, datetime)
+    if not day and not (isinstance(value, str) and _DAY.fullmatch(value)):
+        # Pydantic would take a number for seconds since 1970.
         raise ValueError("must be a day such as 2026-01-31, without a time")
     return value
 
@@ -176,7 +179,7 @@ class Settings(BaseModel):
         # of the last @ and looks like a place is shown.
         rest = rest.partition("?")[0] if "@" not in rest.partition("?")[2] else ""
         place = _PLACE.fullmatch(rest.rpartition("@")[2])
-        return f"{scheme.partition('+')[0]}://{place.group() if place else '…'}"
+        return f"{scheme.partition('+')[0]}://{place.group() if place and rest else '…'}"
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive, decompress_stream
 from rets_pipeline.rets import RetsError
 from rets_pipeline.sandbox import RunningSandbox
+from rets_pipeline.sources.base import MasterListEntry
 from rets_pipeline.sync import changes, master
 from rets_pipeline.sync.changes import ChangeCounts
 from rets_pipeline.sync.mirror import Credentials, Mirror
@@ -86,7 +89,7 @@ def test_a_list_of_many_pieces(mirror: Mirror) -> None:
         master.Chunk(
             f"<piece n='{piece}'/>".encode(),
             [
-                master.MasterListEntry(str(number), START, "then")
+                MasterListEntry(str(number), START, "then")
                 for number in range(piece * 3_000, (piece + 1) * 3_000)
             ],
         )
@@ -168,8 +171,8 @@ def test_changes_are_counted_and_kept(mirror: Mirror) -> None:
     }
     assert stored is not None
     assert stored == changes.newest(mirror)
-    table_of_changes = changes.pq.read_table(
-        changes.pa.BufferReader(mirror.archive.get(stored.parquet_key))
+    table_of_changes = pq.read_table(
+        pa.BufferReader(mirror.archive.get(stored.parquet_key))
     ).to_pylist()
     assert {row["listing_key"]: row["kind"] for row in table_of_changes} == {
         "new": "new", "changed": "changed", "again": "retry", "gone": "gone",

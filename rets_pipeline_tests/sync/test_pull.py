@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -28,6 +29,7 @@ from rets_pipeline_tests.sync.pieces import (
     DAY,
     START,
     TODAY,
+    Keys,
     apply_due,
     at,
     feed_of,
@@ -155,8 +157,8 @@ def test_requests_are_as_large_as_the_feed_allows(
 ) -> None:
     feed = feed_of(sandbox, listings_per_request=5)
     with open_mirror(warehouse, archive, feed, sandbox) as run:
-        keys = dict.fromkeys(sorted(map(str, sandbox.world.listings)), START)
-        plan = pull.Plan({DAY: keys}, pull.Counter(new=12), 0, pull.Counter())
+        keys: Keys = dict.fromkeys(sorted(map(str, sandbox.world.listings)), START)
+        plan = pull.Plan({DAY: keys}, Counter(new=12), 0, Counter())
         (stored,) = [pull.store(run, download) for download in pull.fetch(run, plan)]
     assert sandbox.world.statistics.searches["details"] == 3
     assert (stored.records, stored.not_returned) == (12, 0)
@@ -167,8 +169,8 @@ def test_requests_are_as_large_as_the_feed_allows(
 
 def test_a_large_plan_becomes_several_pulls_of_a_day(mirror: Mirror) -> None:
     per_pull = mirror.feed.listings_per_request * pull.REQUESTS_PER_PULL
-    keys = {str(number): START for number in range(per_pull + 1)}
-    plan = pull.Plan({DAY: keys}, pull.Counter(new=len(keys)), 0, pull.Counter())
+    keys: Keys = {str(number): START for number in range(per_pull + 1)}
+    plan = pull.Plan({DAY: keys}, Counter(new=len(keys)), 0, Counter())
     downloads = list(pull.fetch(mirror, plan))
     assert [len(download.keys) for download in downloads] == [per_pull, 1]
 
@@ -184,8 +186,8 @@ def _scripted_run(server: ScriptedServer, warehouse: Warehouse, archive: Archive
 
 
 def _plan(*keys: str) -> pull.Plan:
-    wanted = dict.fromkeys(keys, START)
-    return pull.Plan({DAY: wanted}, pull.Counter(new=len(keys)), 0, pull.Counter())
+    wanted: Keys = dict.fromkeys(keys, START)
+    return pull.Plan({DAY: wanted}, Counter(new=len(keys)), 0, Counter())
 
 
 def test_a_request_that_is_too_large_is_split(

@@ -550,7 +550,7 @@ def test_delays_grow_and_are_capped(warehouse: Warehouse, state: str) -> None:
     for number in range(12):
         pull = pull_at(warehouse, number)
         counts = apply(warehouse, pull, [], asked={"1": at(0)}, refused=refused, now=at(number))
-        assert counts == Counts(**{state: 1})  # type: ignore[arg-type]
+        assert counts == Counts(**{state: 1})
         row = ledger(warehouse)["1"]
         assert (row.state, row.attempts, row.pull_id) == (state, number + 1, pull.pull_id)
         delays.append(row.next_attempt - at(number))
