@@ -55,7 +55,7 @@ def _round_trip(warehouse: Warehouse, made: list[dict[str, Any]]) -> None:
 
 
 @given(made=ROWS)
-@settings(max_examples=60, deadline=None, suppress_health_check=IN_FIXTURES)
+@settings(max_examples=40, deadline=None, suppress_health_check=IN_FIXTURES)
 def test_what_goes_in_comes_out_of_sqlite(
     sqlite_warehouse: Warehouse, made: list[dict[str, Any]]
 ) -> None:
@@ -63,7 +63,7 @@ def test_what_goes_in_comes_out_of_sqlite(
 
 
 @given(made=ROWS)
-@settings(max_examples=60, deadline=None, suppress_health_check=IN_FIXTURES)
+@settings(max_examples=40, deadline=None, suppress_health_check=IN_FIXTURES)
 def test_what_goes_in_comes_out_of_postgres(
     postgres_warehouse: Warehouse, made: list[dict[str, Any]]
 ) -> None:

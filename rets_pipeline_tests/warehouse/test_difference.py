@@ -150,7 +150,7 @@ def _put(connection: sa.Connection, ledger: dict[str, Row]) -> None:
 
 @given(ledger=LEDGERS, entries=LISTS)
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_rule_on_sqlite(
     sqlite_warehouse: Warehouse, ledger: dict[str, Row], entries: Entries
@@ -160,7 +160,7 @@ def test_the_rule_on_sqlite(
 
 @given(ledger=LEDGERS, entries=LISTS)
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_rule_on_postgres(
     postgres_warehouse: Warehouse, ledger: dict[str, Row], entries: Entries

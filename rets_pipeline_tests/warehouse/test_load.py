@@ -310,7 +310,7 @@ def _check_key(
 
 
 @given(history=histories())
-@settings(max_examples=60, deadline=None, suppress_health_check=IN_FIXTURES)
+@settings(max_examples=40, deadline=None, suppress_health_check=IN_FIXTURES)
 def test_the_latest_observation_wins_on_sqlite(
     sqlite_warehouse: Warehouse, history: History
 ) -> None:
@@ -318,7 +318,7 @@ def test_the_latest_observation_wins_on_sqlite(
 
 
 @given(history=histories())
-@settings(max_examples=25, deadline=None, suppress_health_check=IN_FIXTURES)
+@settings(max_examples=12, deadline=None, suppress_health_check=IN_FIXTURES)
 def test_the_latest_observation_wins_on_postgres(
     postgres_warehouse: Warehouse, history: History
 ) -> None:
