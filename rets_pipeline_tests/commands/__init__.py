@@ -1,0 +1,1 @@
+"""Tests of the command line: real processes in folders of their own."""

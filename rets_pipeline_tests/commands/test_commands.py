@@ -1,0 +1,258 @@
+"""Commands that go well, as people see them."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from rets_pipeline import __version__
+from rets_pipeline_tests.commands.conftest import Project
+from rets_pipeline_tests.conftest import Backend
+from rets_pipeline_tests.end_to_end.harness import FEED, Server
+from rets_pipeline_tests.services.processes import free_ports
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+_COMMANDS = ["demo", "dev", "sandbox", "check", "status", "sync", "images", "backfill"]
+
+
+def test_help_names_every_command(project: Project) -> None:
+    done = project.run("--help")
+    assert done.status == 0
+    assert done.stderr == ""
+    assert re.findall(r"^│ ([a-z]+) +[A-Z]", done.stdout, re.MULTILINE) == _COMMANDS
+    assert project.run("-h") == done
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_help_of_a_command(command: str, project: Project) -> None:
+    done = project.run(command, "--help")
+    assert done.status == 0
+    assert f"Usage: rets-pipeline {command}" in done.stdout
+    options = re.findall(r"^│ .*?--[a-z-]+.*$", done.stdout, re.MULTILINE)
+    assert len(options) >= 1
+    for line in options:
+        assert re.search(r" [A-Z0-9][a-z]* [^│]*[.\]] +│$|│$", line), line
+
+
+def test_version(project: Project) -> None:
+    assert project.run("--version").stdout == f"{__version__}\n"
+
+
+def test_without_a_command_it_shows_its_help(project: Project) -> None:
+    done = project.run()
+    assert "Usage: rets-pipeline" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_day_with_the_command_line(project: Project, server: Server, backend: Backend) -> None:
+    """Check, status, sync, images, status, a change, sync: on both backends."""
+    project.environ |= backend.environ
+    done = project.run("check")
+    assert done.status == 0, done.stderr
+    assert done.stderr == ""
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        "works  warehouse",
+        "works  archive",
+        f"works  feed {FEED}",
+    ]
+    assert server.statistics()["sessions_open"] == 0
+
+    before = _status(project)
+    assert before["keys on the server"] == "-"
+    assert before["live listings"] == "0"
+    assert before["last sync"] == "never", "a check is no sync"
+
+    synced = project.run("sync", FEED)
+    assert synced.status == 0, synced.stderr
+    assert synced.stderr == ""
+    assert "30 keys" in synced.stdout
+    assert "30 new" in synced.stdout
+    pictured = project.run("images", FEED)
+    assert pictured.status == 0, pictured.stderr
+    truth = server.truth()
+    photos = sum(len(listing["photos"]) for listing in truth.values())
+    assert f"{photos} stored" in pictured.stdout
+
+    after = _status(project)
+    assert after["keys on the server"] == after["live listings"] == "30"
+    assert after["its result"] == "succeeded"
+    assert after["images stored"] == f"{photos} of {photos}"
+    assert after["images pending"] == "0"
+
+    server.change("price", sorted(truth)[0])
+    server.reset_statistics()
+    synced = project.run("sync", FEED)
+    assert synced.status == 0, synced.stderr
+    assert "1 changed" in synced.stdout
+    assert server.statistics()["details_returned"] == 1
+
+
+@pytest.mark.slow
+def test_a_backfill_and_its_replay_without_the_server(
+    project: Project, server: Server, feed: dict[str, Any]
+) -> None:
+    today = datetime.now(UTC).date()
+    days = ("--from", str(today - timedelta(days=20)), "--to", str(today - timedelta(days=5)))
+    filled = project.run("backfill", FEED, *days)
+    assert filled.status == 0, filled.stderr
+    count = server.statistics()["details_returned"]
+    assert 0 < count < 30
+    assert f"{count} new" in filled.stdout
+    assert _status(project)["live listings"] == str(count)
+
+    for path in project.home.glob("warehouse.sqlite*"):
+        path.unlink()
+    project.write_feeds({FEED: {**feed, "login_url": "http://127.0.0.1:9/Login"}})
+    replayed = project.run("backfill", FEED, *days, "--replay")
+    assert replayed.status == 0, replayed.stderr
+    assert f"{count} new" in replayed.stdout
+    assert _status(project)["live listings"] == str(count)
+
+
+@pytest.mark.slow
+def test_deletions_that_the_guard_stops_and_an_operator_allows(
+    project: Project, server: Server, feed: dict[str, Any]
+) -> None:
+    project.write_feeds({FEED: {**feed, "deletion_guard": {"keys": 2, "share": 0.1}}})
+    assert project.run("sync", FEED).status == 0
+    for key in sorted(server.truth())[:10]:
+        server.change("removed", key)
+    stopped = project.run("sync", FEED)
+    assert stopped.status == 1
+    assert "10 of 30 listings are missing from the master list" in stopped.fault()
+    assert _status(project)["live listings"] == "30"
+    allowed = project.run("sync", FEED, "--allow-deletions", "10")
+    assert allowed.status == 0, allowed.stderr
+    assert _status(project)["live listings"] == "20"
+
+
+def test_variables_may_stand_in_a_file(project: Project) -> None:
+    account = {name: project.environ.pop(name) for name in ("BOARD_USERNAME", "BOARD_PASSWORD")}
+    text = "".join(f"{name}={value}\n" for name, value in account.items())
+    (project.folder / ".env").write_text(text, encoding="utf-8")
+    assert project.run("check").status == 0
+
+
+def test_a_folder_without_dagsters_file_does(project: Project) -> None:
+    """And Dagster stays silent there, and sends nothing."""
+    (project.folder / "dagster.yaml").unlink()
+    done = project.run("sync", FEED)
+    assert done.status == 0, done.stderr
+    assert "elemetry" not in done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "enabled: false" in (project.home / "dagster" / "dagster.yaml").read_text()
+
+
+def test_an_instance_of_ones_own_is_left_as_it_is(project: Project) -> None:
+    home = project.folder / "own"
+    home.mkdir()
+    text = "telemetry: {enabled: false}\n# mine\n"
+    (home / "dagster.yaml").write_text(text)
+    assert project.run("sync", FEED, DAGSTER_HOME=str(home)).status == 0
+    assert (home / "dagster.yaml").read_text() == text
+    assert (home / "history").is_dir()
+    assert not (project.home / "dagster").exists()
+
+
+class TestSandbox:
+    def test_it_answers_and_ends_when_told(self, project: Project, in_background: Start) -> None:
+        process = in_background("sandbox", "--listings", "20", "--port", "0", PYTHONUNBUFFERED="1")
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/Login\.svc/Login with 20 listings\n", line)
+        assert found, line
+        truth = requests.get(f"{found[1]}/_sandbox/truth", timeout=30).json()
+        assert len(truth["listings"]) == 20
+        process.terminate()
+        done = project.finish(process, 20)
+        assert done.stderr == ""
+
+    def test_a_port_in_use_is_one_line(self, project: Project) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            done = project.run("sandbox", "--listings", "20", "--port", port)
+        assert done.status == 2
+        assert "Address already in use" in done.fault()
+
+
+class TestDev:
+    def test_a_port_in_use_is_one_line(self, project: Project) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            done = project.run("dev", "--port", port)
+        assert done.status == 2
+        assert done.fault() == (
+            f"error: port {port} cannot be used for the UI (Address already in use); "
+            "--port takes another one"
+        )
+
+    def test_it_starts_in_the_projects_folder_only(self, project: Project) -> None:
+        (project.folder / "workspace.yaml").unlink()
+        done = project.run("dev")
+        assert done.status == 2
+        assert "workspace.yaml is not in this folder" in done.fault()
+
+    @pytest.mark.slow
+    def test_the_ui_opens_and_everything_ends_together(
+        self, project: Project, in_background: Start
+    ) -> None:
+        (port,) = free_ports(1)
+        process = in_background("dev", "--port", str(port))
+        url = f"http://127.0.0.1:{port}"
+        _until(process, lambda: requests.get(f"{url}/server_info", timeout=5).ok)
+        page = requests.get(url, timeout=10)
+        assert "Dagster" in page.text
+        query = {
+            "query": "{ instance { daemonHealth { allDaemonStatuses { healthy required } } } }"
+        }
+
+        def healthy() -> bool:
+            answer = requests.post(f"{url}/graphql", json=query, timeout=10).json()
+            states = answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
+            return all(state["healthy"] for state in states if state["required"])
+
+        _until(process, healthy)
+        process.terminate()
+        stdout, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert f"http://127.0.0.1:{port}" in stdout
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=5)
+
+
+def test_names_of_folders_are_no_markup(project: Project) -> None:
+    """Rich would take ``[red]`` for a colour."""
+    home = project.folder / "[red]home"
+    done = project.run("check", RETS_PIPELINE_HOME=str(home))
+    assert done.status == 0, done.stderr
+    assert f"{home}/archive" in done.stdout
+
+
+def _status(project: Project) -> dict[str, str]:
+    """The table of ``status``, by its first column."""
+    done = project.run("status", FEED)
+    assert done.status == 0, done.stderr
+    lines = [line.split("│") for line in done.stdout.splitlines() if "│" in line]
+    return {name.strip(): value.strip() for name, value in lines}
+
+
+def _until(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        try:
+            if ready():
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.3)

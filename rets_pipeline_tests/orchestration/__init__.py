@@ -1,0 +1,1 @@
+"""Tests of what Dagster sees: the graph, schedules, runs, and a real daemon."""

@@ -1,0 +1,91 @@
+"""The graph as it was agreed on: any change shows in a review as a change of a JSON file.
+
+After a change that is meant, write the files anew and look at the difference::
+
+    REWRITE_GRAPHS=yes .venv/bin/pytest -n0 rets_pipeline_tests/orchestration/test_graph.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from rets_pipeline.orchestration import build_defs
+from rets_pipeline.settings import Settings
+from rets_pipeline_tests.orchestration.graph import graph_of
+
+_ROOT = Path(__file__).parents[2]
+_GRAPHS = Path(__file__).parent / "graphs"
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """What a fresh clone has."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return Settings.from_env(
+        {"RETS_PIPELINE_FEEDS": str(_ROOT / "feeds.yaml"), "RETS_PIPELINE_HOME": str(tmp_path)}
+    )
+
+
+@pytest.mark.parametrize("name", ["shipped", "two_feeds"])
+def test_the_graph_is_the_agreed_one(name: str, request: pytest.FixtureRequest) -> None:
+    settings = request.getfixturevalue(name)
+    present = json.dumps(graph_of(build_defs(settings)), indent=2) + "\n"
+    path = _GRAPHS / f"{name}.json"
+    if os.environ.get("REWRITE_GRAPHS"):
+        path.write_text(present, encoding="utf-8")
+    assert present.splitlines() == path.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_feed_of_its_own_stands_apart(two_feeds: Settings) -> None:
+    """Nothing of one feed depends on, or waits for, anything of another one."""
+    graph = graph_of(build_defs(two_feeds))
+    for name, asset in graph["assets"].items():
+        feed, other = ("east", "west") if name.startswith("east/") else ("west", "east")
+        assert asset["group"] == feed
+        assert other not in json.dumps(asset).replace("team:west", "").replace("west@", "")
+
+
+def test_everything_is_described(two_feeds: Settings) -> None:
+    repository = build_defs(two_feeds).get_repository_def()
+    graph = repository.asset_graph
+    described = {
+        **{str(key): graph.get(key).description for key in graph.get_all_asset_keys()},
+        **{str(key): graph.get(key).description for key in graph.asset_check_keys},
+        **{job.name: job.description for job in repository.get_all_jobs() if job.name[0] != "_"},
+        **{schedule.name: schedule.description for schedule in repository.schedule_defs},
+    }
+    assert {name for name, text in described.items() if not text} == set()
+    for asset in graph.assets_defs:
+        for name, field in getattr(asset.op.config_schema.config_type, "fields", {}).items():
+            assert field.description, name
+
+
+def test_every_column_of_listings_has_its_reso_name_in_the_ui(shipped: Settings) -> None:
+    graph = build_defs(shipped).get_repository_def().asset_graph
+    metadata = graph.get(dg.AssetKey(["sandbox", "listings"])).metadata
+    schema = metadata["dagster/column_schema"]
+    named = {column.name: column.description for column in schema.columns}
+    assert named["list_price"] == "ListPrice"
+    assert named["modification_timestamp"] == "ModificationTimestamp"
+    assert all(column.type for column in schema.columns)
+
+
+def test_no_secret_is_part_of_the_definitions(two_feeds: Settings) -> None:
+    """The UI shows the configuration of resources to whoever opens it."""
+    repository = build_defs(two_feeds).get_repository_def()
+    for resource in repository.get_top_level_resources().values():
+        schema = resource.config_schema
+        text = f"{schema.default_value if schema.default_provided else ''} {resource!r}"
+        assert "secret-of-database" not in text
+    assert set(repository.get_env_vars_by_top_level_resource()) == {
+        "DATABASE_URL",
+        "EAST_USERNAME",
+        "EAST_PASSWORD",
+        "WEST_USERNAME",
+        "WEST_PASSWORD",
+    }
