@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
 
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # read when an instance is made
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what runs in its background so, and every process of a test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
