@@ -399,7 +399,8 @@ def _counted(body: bytes) -> int:
     count = root.find("COUNT")
     if count is None:  # damage can turn success into "no records found"
         return 0
-    return int(count.get("Records", "0"))
+    attributes = {name.lower(): value for name, value in count.items()}
+    return int(attributes.get("records", "0"))
 
 
 @relaxed
