@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from rets_pipeline import __version__
+from rets_pipeline.commands import rets
 from rets_pipeline.settings import Settings, SettingsError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(rets.app, name="rets")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -201,12 +203,13 @@ def _status_of(error: Exception) -> int:
     from rets_pipeline.commands.demo import DemoFailed
     from rets_pipeline.commands.runs import FAILED, LOCKED, UNUSABLE, RunFailed
     from rets_pipeline.commands.sandbox_process import SandboxError
+    from rets_pipeline.rets import RetsError
     from rets_pipeline.warehouse.engine import WarehouseError
     from rets_pipeline.warehouse.locks import LockHeld
 
     if isinstance(error, RunFailed):
         return error.status
-    if isinstance(error, (WarehouseError, ArchiveError, SandboxError)):
+    if isinstance(error, (WarehouseError, ArchiveError, SandboxError, RetsError)):
         return UNUSABLE
     if isinstance(error, LockHeld):
         return LOCKED

@@ -11,12 +11,18 @@ by its data, databases, and Dagster. It is a library of its own::
         for record in session.search(arguments, record="Property"):
             print(record.get("ID"))
 
-The modules, from the bottom: ``redaction``, ``errors``, ``reply_codes``, ``envelope`` (the opening
-of an answer), ``standard_xml`` (search answers), ``capabilities``, ``authentication``,
-``transport`` (HTTP), ``session``.
+The modules, from the bottom: ``redaction``, ``errors``, ``reply_codes``, ``encodings`` and
+``repair`` (bytes), ``envelope`` (the opening of an answer), ``search_answer`` with ``standard_xml``
+and ``compact`` (search answers), ``paging`` (several of them as one), ``capabilities``,
+``authentication``, ``transport`` (HTTP), ``session``. Beside them ``metadata`` with
+``metadata_reading``, ``metadata_loading`` and ``metadata_cache``, ``decoding`` (typed values),
+``multipart``, ``images`` and ``objects``, ``dmql`` (queries).
 """
 
+from rets_pipeline.rets import dmql
 from rets_pipeline.rets.capabilities import Capabilities
+from rets_pipeline.rets.compact import CompactAnswer, QuarantinedRow, read_compact
+from rets_pipeline.rets.decoding import CellFault, TableDecoder
 from rets_pipeline.rets.errors import (
     ConfigurationFault,
     CountMismatch,
@@ -30,26 +36,71 @@ from rets_pipeline.rets.errors import (
     SplitRequest,
     Truncated,
 )
+from rets_pipeline.rets.metadata import (
+    ALL_TYPES,
+    Field,
+    Lookup,
+    Metadata,
+    MetadataDocument,
+    MetadataTable,
+    Resource,
+    ResourceClass,
+)
+from rets_pipeline.rets.metadata_cache import CachedMetadata, MetadataCache
+from rets_pipeline.rets.metadata_loading import load_all_at_once, load_metadata
+from rets_pipeline.rets.objects import ObjectAnswer, RetsObject
+from rets_pipeline.rets.paging import search_all, search_keys, search_ranges
+from rets_pipeline.rets.percent_encoding import percent_encode
 from rets_pipeline.rets.session import Session
+from rets_pipeline.rets.session_state import SessionState
 from rets_pipeline.rets.standard_xml import SearchAnswer, read_search
-from rets_pipeline.rets.transport import RequestReport, SessionStatistics
+from rets_pipeline.rets.transport import Cookie, RequestReport, SessionStatistics
+from rets_pipeline.rets.user_agent import UserAgentAuthorization, UserAgentForm
 
 __all__ = [
+    "ALL_TYPES",
+    "CachedMetadata",
     "Capabilities",
+    "CellFault",
+    "CompactAnswer",
     "ConfigurationFault",
+    "Cookie",
     "CountMismatch",
     "CredentialsRefused",
     "DataBroken",
+    "Field",
+    "Lookup",
+    "Metadata",
+    "MetadataCache",
+    "MetadataDocument",
+    "MetadataTable",
     "NotLoggedIn",
     "NotRets",
+    "ObjectAnswer",
+    "QuarantinedRow",
     "QueryRefused",
     "RequestReport",
+    "Resource",
+    "ResourceClass",
     "RetryLater",
     "RetsError",
+    "RetsObject",
     "SearchAnswer",
     "Session",
+    "SessionState",
     "SessionStatistics",
     "SplitRequest",
+    "TableDecoder",
     "Truncated",
+    "UserAgentAuthorization",
+    "UserAgentForm",
+    "dmql",
+    "load_all_at_once",
+    "load_metadata",
+    "percent_encode",
+    "read_compact",
     "read_search",
+    "search_all",
+    "search_keys",
+    "search_ranges",
 ]

@@ -82,9 +82,15 @@ class Authentication:
 
     Each origin (scheme, host, port) has its own challenge, so nothing is sent to a host that did
     not ask. A nonce is used again, with a growing count, until the server asks anew.
+
+    Args:
+        username: of the account.
+        password: of the account.
+        sign_path_only: Digest leaves out the query of the address, as some servers do themselves.
     """
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, username: str, password: str, *, sign_path_only: bool = False) -> None:
+        self._sign_path_only = sign_path_only
         self._username = username
         self._password = password
         self._challenges: dict[str, Challenge] = {}
@@ -126,7 +132,8 @@ class Authentication:
             joined = f"{self._username}:{self._password}".encode()
             return f"Basic {base64.b64encode(joined).decode('ascii')}"
         self._counts[origin] += 1
-        return self._digest(challenge, method, _request_target(url), self._counts[origin])
+        target = _request_target(url, with_query=not self._sign_path_only)
+        return self._digest(challenge, method, target, self._counts[origin])
 
     def _digest(self, challenge: Challenge, method: str, target: str, count: int) -> str:
         given = challenge.parameters
@@ -176,6 +183,6 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _request_target(url: str) -> str:
+def _request_target(url: str, *, with_query: bool) -> str:
     parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query and with_query else "")

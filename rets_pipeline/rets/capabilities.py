@@ -58,6 +58,28 @@ class Capabilities:
                 urls[transaction] = url
         return cls(MappingProxyType(urls), MappingProxyType(information))
 
+    def with_addresses(self, addresses: Mapping[str, str], base_url: str) -> Capabilities:
+        """The same, where somebody who knows better than the server gives some addresses.
+
+        Args:
+            addresses: by transaction, in any case; relative ones are resolved.
+            base_url: to resolve them against.
+
+        Raises:
+            ValueError: there is no such transaction, or the address cannot be fetched. The
+                message does not repeat the address.
+        """
+        urls = dict(self.urls)
+        for name, value in addresses.items():
+            transaction = _TRANSACTIONS.get(name.lower())
+            url = _absolute(base_url, value.strip())
+            if transaction is None:
+                raise ValueError(f"RETS knows no transaction {name!r}")
+            if url is None:
+                raise ValueError(f"the address for {transaction} is not an http or https address")
+            urls[transaction] = url
+        return Capabilities(MappingProxyType(urls), self.information)
+
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():

@@ -1,8 +1,8 @@
 """The beginning of every RETS answer: is it RETS at all, and what does it reply?
 
 What belongs here: reading an answer up to its opening ``RETS`` tag, refusing what no parser should
-see (document types, odd encodings), and the reply code. What does not: HTTP, and whatever comes
-after the opening tag.
+see (document types, odd encodings), and the reply code. What does not: HTTP, the repair of bytes
+(``repair``), and whatever comes after the opening tag.
 
 The tag is judged before anything else happens to the answer, so that a refusal under HTTP status
 200, or a success under another, is known before a byte is archived or a record is read.
@@ -11,13 +11,15 @@ The tag is judged before anything else happens to the answer, so that a refusal 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Final, Literal, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from lxml import etree
 
+from rets_pipeline.rets.encodings import UnsafeEncoding
 from rets_pipeline.rets.errors import (
     BodyFault,
     DataBroken,
@@ -26,23 +28,24 @@ from rets_pipeline.rets.errors import (
     RetsError,
     Truncated,
 )
+from rets_pipeline.rets.repair import Cleaner
 from rets_pipeline.rets.reply_codes import SUCCESS, classify
 
 #: The opening tag must come within so many bytes.
 PROLOG_LIMIT: Final = 64 * 1024
 
+#: Bytes are cleaned and parsed in pieces of this size, so that memory does not depend on the size
+#: of the chunks that arrive.
+PIECE: Final = 64 * 1024
+
+#: An element, or the attributes of one.
+Attributes: TypeAlias = etree._Element | Mapping[str, str]
+
 _BLANK: Final = b" \t\r\n"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _CLOSING_TAG = re.compile(rb"</(?:[\w.-]+:)?RETS\s*>\s*\Z", re.IGNORECASE)
 # Too little to tell what comes.
-_UNDECIDED: Final = (b"", b"<", b"<!", b"<!-", b"\xef", b"\xef\xbb")
+_UNDECIDED: Final = (b"", b"<", b"<!", b"<!-")
 _TAG_NAME = re.compile(rb"<([A-Za-z_][\w.:-]*)")
-_DECLARED_ENCODING = re.compile(rb"encoding\s*=\s*[\"']([^\"']*)[\"']")
-# Only encodings in which "<!" stands for itself: in UTF-7, say, a document type could hide from
-# the look at the bytes below.
-_SAFE_ENCODING = re.compile(
-    r"utf-?8|us-ascii|ascii|(iso-?8859-?|latin-?)\d{1,2}|(windows-?|cp-?)125\d", re.IGNORECASE
-)
 
 
 def new_parser(
@@ -100,13 +103,25 @@ class Envelope:
     Attributes:
         opening: the opening tag.
         exchange: for messages.
+        repairs: what had to be repaired so far, by kind.
         head: the bytes read so far, as they came.
-        skipped: how many bytes of ``head`` stand before the document (blanks that some servers
-            send before the XML declaration, which no parser would take).
     """
 
-    def __init__(self, chunks: Iterable[bytes], exchange: Exchange) -> None:
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        exchange: Exchange,
+        *,
+        charset: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
         """Read up to the opening tag.
+
+        Args:
+            chunks: the body's bytes, in any portions.
+            exchange: for messages.
+            charset: of Content-Type, for answers that declare no encoding themselves.
+            encoding: the encoding, whatever the server says.
 
         Raises:
             NotRets: it is no RETS document.
@@ -115,32 +130,87 @@ class Envelope:
             BodyFault: the bytes stopped coming.
         """
         self.exchange = exchange
+        self._cleaner = Cleaner(charset=charset, encoding=encoding)
+        self.repairs: Counter[str] = self._cleaner.repairs
         self._rest = iter(chunks)
-        buffer = bytearray()
-        end = None
-        for chunk in self._rest:
-            buffer += chunk
-            # Everything after the limit is of no interest here, however large the chunks are.
-            end = self._end_of_opening_tag(buffer)
-            if end is not None:
-                break
-            if len(buffer) > PROLOG_LIMIT:
-                raise exchange.error(
-                    DataBroken, f"the answer has no opening tag within {PROLOG_LIMIT} bytes"
-                )
-        self.head = bytes(buffer)
-        self.skipped = len(self.head) - len(self.head.lstrip(_BLANK))
-        if end is None:
+        self.head = b""
+        self._clean = bytearray()  # from the document's beginning
+        self._cleaned = 0  # so many bytes of the head have been cleaned
+        found = self._find_opening_tag()
+        if found is None:
             raise self._ended_early()
-        self.opening = self._read_opening_tag(self.head[self.skipped : end])
+        start, end = found
+        self.opening = self._read_opening_tag(bytes(self._clean[start:end]))
+        # Nobody needs what stands before, and its encoding is no longer that of the bytes.
+        del self._clean[:start]
 
     @property
     def rest(self) -> Iterator[bytes]:
-        """The bytes after ``head``; it can be consumed once."""
+        """The bytes after ``head``, as they come; it can be consumed once."""
         return self._rest
 
-    def _end_of_opening_tag(self, data: bytearray) -> int | None:
-        """Where the opening tag ends, or None when more bytes are needed."""
+    def pieces(self, sink: Callable[[bytes], None] | None = None) -> Iterator[bytes]:
+        """The document from its opening tag on, repaired, in UTF-8; it can be consumed once.
+
+        Args:
+            sink: gets every byte of the answer as it came.
+
+        Raises:
+            BodyFault: the bytes stopped coming.
+        """
+        if sink is not None:
+            sink(self.head)
+        clean = bytes(self._clean)
+        self._clean.clear()
+        if clean:
+            yield clean
+        yield from self._cleaned_pieces(self.head, self._cleaned)
+        for chunk in self._rest:
+            if sink is not None:
+                sink(chunk)
+            yield from self._cleaned_pieces(chunk)
+        last = self._cleaner.close()
+        if last:
+            yield last
+
+    def _cleaned_pieces(self, chunk: bytes, start: int = 0) -> Iterator[bytes]:
+        for piece in _slices(chunk, start):
+            clean = self._cleaner.feed(piece)
+            if clean:
+                yield clean
+
+    def _find_opening_tag(self) -> tuple[int, int] | None:
+        """Where the opening tag starts and ends in what has been cleaned; None: nowhere."""
+        for chunk in self._rest:
+            self.head = self.head + chunk if self.head else chunk
+            for piece in _slices(self.head, self._cleaned):
+                self._cleaned += len(piece)
+                found = self._look_at(piece)
+                if found is not None:
+                    return found
+        self._clean += self._cleaner.close()
+        return self._end_of_opening_tag(self._clean)
+
+    def _look_at(self, piece: bytes) -> tuple[int, int] | None:
+        try:
+            self._clean += self._cleaner.feed(piece)
+        except UnsafeEncoding as error:
+            name = error.name
+        else:
+            found = self._end_of_opening_tag(self._clean)
+            # Everything after the limit is of no interest here, however large the chunks are.
+            if found is None and self._cleaned > PROLOG_LIMIT:
+                raise self.exchange.error(
+                    DataBroken, f"the answer has no opening tag within {PROLOG_LIMIT} bytes"
+                )
+            return found
+        quoted = self.exchange.redactor.quote(name, 40)
+        raise self.exchange.error(
+            DataBroken, f"the answer declares the encoding {quoted!r}, which is not accepted"
+        )
+
+    def _end_of_opening_tag(self, data: bytearray) -> tuple[int, int] | None:
+        """Where the opening tag starts and ends, or None when more bytes are needed."""
         start = self._start_of_opening_tag(data)
         if start is None:
             return None
@@ -148,25 +218,24 @@ class Envelope:
         if name is None:
             if len(data) - start < 2:
                 return None
-            raise self._not_rets(data)
+            raise self._not_rets()
         if name.end() == len(data):
             return None  # the name may go on
         if _local_name(name.group(1)).upper() != "RETS":
-            raise self._not_rets(data)
-        return _end_of_tag(data, name.end())
+            raise self._not_rets()
+        end = _end_of_tag(data, name.end())
+        return None if end is None else (start, end)
 
     def _start_of_opening_tag(self, data: bytearray) -> int | None:
-        """Behind the mark of the encoding, the declaration and comments; None: not here yet."""
-        position = _skip_blanks(data, 0)
-        if data.startswith(_BYTE_ORDER_MARK, position):
-            position += len(_BYTE_ORDER_MARK)
+        """Behind the declaration and comments; None: not here yet."""
+        position = 0
         while True:
             position = _skip_blanks(data, position)
             head = bytes(data[position : position + 4])
             if head in _UNDECIDED:
                 return None
             if not head.startswith(b"<"):
-                raise self._not_rets(data)
+                raise self._not_rets()
             if not head.startswith((b"<!", b"<?")):
                 return position
             opener, closer = (b"<!--", b"-->") if head.startswith(b"<!") else (b"<?", b"?>")
@@ -175,29 +244,17 @@ class Envelope:
             end = data.find(closer, position + len(opener))
             if end < 0:
                 return None
-            self._check_encoding(bytes(data[position:end]))
             position = end + len(closer)
-
-    def _check_encoding(self, instruction: bytes) -> None:
-        declared = _DECLARED_ENCODING.search(instruction) if instruction[:5] == b"<?xml" else None
-        if declared is None:
-            return
-        encoding = declared.group(1).decode("latin-1")
-        if not _SAFE_ENCODING.fullmatch(encoding):
-            quoted = self.exchange.redactor.quote(encoding, 40)
-            raise self.exchange.error(
-                DataBroken, f"the answer declares the encoding {quoted!r}, which is not accepted"
-            )
 
     def _document_type(self, data: bytearray, position: int) -> DataBroken:
         if re.match(rb"<!doctype\s+html", data[position : position + 40], re.IGNORECASE):
-            return self._not_rets(data)
+            return self._not_rets()
         return self.exchange.error(
             DataBroken, "the answer declares a document type or entities, which is not accepted"
         )
 
-    def _not_rets(self, data: bytes | bytearray) -> NotRets:
-        quoted = self.exchange.quote(bytes(data))
+    def _not_rets(self) -> NotRets:
+        quoted = self.exchange.quote(bytes(self._clean))
         return self.exchange.error(NotRets, f"the answer is no RETS document: {quoted!r}")
 
     def _ended_early(self) -> DataBroken:
@@ -223,7 +280,7 @@ class Envelope:
         return OpeningTag(name, *read_reply(root, self.exchange))
 
 
-def read_reply(element: etree._Element, exchange: Exchange) -> tuple[int, str]:
+def read_reply(element: Attributes, exchange: Exchange) -> tuple[int, str]:
     """ReplyCode and ReplyText of a ``RETS`` or ``RETS-STATUS`` element.
 
     Raises:
@@ -261,9 +318,9 @@ def read_document(envelope: Envelope, limit: int) -> etree._Element:
         BodyFault: the bytes stopped coming.
     """
     exchange = envelope.exchange
-    body = bytearray(envelope.head[envelope.skipped :])
-    for chunk in envelope.rest:
-        body += chunk
+    body = bytearray()
+    for piece in envelope.pieces():
+        body += piece
         if len(body) > limit:
             raise exchange.error(DataBroken, f"the answer is larger than {limit} bytes")
     parser = new_parser()
@@ -298,13 +355,13 @@ def looks_closed(data: bytes) -> bool:
     return _CLOSING_TAG.search(data[-200:]) is not None
 
 
-def attribute(element: etree._Element, name: str) -> str | None:
+def attribute(element: Attributes, name: str) -> str | None:
     """An attribute whose name may be written in any case."""
     value = element.get(name)
     if value is not None:
         return str(value)
     wanted = name.lower()
-    matches = (str(text) for key, text in element.attrib.items() if str(key).lower() == wanted)
+    matches = (str(text) for key, text in element.items() if str(key).lower() == wanted)
     return next(matches, None)
 
 
@@ -343,3 +400,11 @@ def _end_of_tag(data: bytearray, position: int) -> int | None:
         elif byte == 0x3E:
             return index + 1
     return None
+
+
+def _slices(chunk: bytes, start: int = 0) -> Iterator[bytes]:
+    if start == 0 and len(chunk) <= PIECE:
+        yield chunk
+        return
+    for position in range(start, len(chunk), PIECE):
+        yield chunk[position : position + PIECE]

@@ -23,6 +23,25 @@ SUCCESS: Final = 0
 #: "No records found": an empty answer, not an error.
 NO_RECORDS_FOUND: Final = 20201
 
+#: "No object found": nothing is there, which is no failure.
+NO_OBJECT_FOUND: Final = 20403
+
+#: "No metadata found": the class has no such metadata, say.
+NO_METADATA_FOUND: Final = 20503
+
+#: What says that there is nothing, by transaction: an empty answer, not an error.
+NOTHING_FOUND: Final[Mapping[str, int]] = {
+    "Search": NO_RECORDS_FOUND,
+    "GetObject": NO_OBJECT_FOUND,
+    "GetMetadata": NO_METADATA_FOUND,
+}
+
+#: A server that refuses one format of the metadata so may still offer the other.
+OTHER_METADATA_FORMAT: Final = frozenset({20501, 20502, 20506, 20513, 20514})
+
+#: "Maximum Records Exceeded": by RETS 1.7.2 a success that was cut; many servers refuse with it.
+MAXIMUM_EXCEEDED: Final = 20208
+
 #: "Not logged in".
 NOT_LOGGED_IN: Final = 20701
 

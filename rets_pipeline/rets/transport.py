@@ -1,8 +1,8 @@
 """HTTP for RETS: one request, its challenge and its answer, with every byte accounted for.
 
-What belongs here: connections, headers, cookies, answering challenges, redirects, time-outs, and
-turning their failures into this package's errors. What does not: what an answer says (``envelope``)
-and trying again (``session``).
+What belongs here: connections, headers, cookies, answering challenges, redirects, time-outs, the
+account's pace, and turning their failures into this package's errors. What does not: what an answer
+says (``envelope``) and trying again (``session``).
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
+from requests.cookies import create_cookie
 
 from rets_pipeline.rets.authentication import Authentication
 from rets_pipeline.rets.envelope import read_head
@@ -32,7 +36,11 @@ from rets_pipeline.rets.errors import (
     RetsError,
     Truncated,
 )
+from rets_pipeline.rets.pacing import Pace
+from rets_pipeline.rets.percent_encoding import with_arguments
 from rets_pipeline.rets.redaction import Redactor, server_name
+from rets_pipeline.rets.time_limit import TimeLimit, WatchedAdapter
+from rets_pipeline.rets.user_agent import UserAgentAuthorization, session_id_of
 
 logger = logging.getLogger("rets_pipeline.rets")
 
@@ -83,6 +91,48 @@ class SessionStatistics:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie of a session. Its value opens the session: keep it secret.
+
+    Attributes:
+        name: as the server wrote it.
+        value: may be empty.
+        domain: that it goes to.
+        path: that it goes to.
+        secure: goes over https only.
+    """
+
+    name: str
+    value: str = field(repr=False)
+    domain: str
+    path: str = "/"
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How a server wants to be talked to.
+
+    Attributes:
+        user_agent: the ``User-Agent`` header.
+        rets_version: the ``RETS-Version`` header, until the server answers with its own.
+        timeout: seconds to connect, and seconds of silence on a connection.
+        time_limit: seconds that the server may take for one whole answer, or None.
+        sign_path_only: Digest signs the address without its query.
+        session_cookies: names of the cookie that holds the session's id, the most likely first.
+        user_agent_authorization: for servers that know their clients, or None.
+    """
+
+    user_agent: str
+    rets_version: str
+    timeout: tuple[float, float]
+    time_limit: float | None = None
+    sign_path_only: bool = False
+    session_cookies: tuple[str, ...] = ("RETS-Session-ID",)
+    user_agent_authorization: UserAgentAuthorization | None = None
+
+
 class HttpAnswer:
     """An answer whose headers are here and whose body still streams.
 
@@ -100,6 +150,8 @@ class HttpAnswer:
         exchange: Exchange,
         seconds: float,
         on_close: Callable[[HttpAnswer], None],
+        limit: TimeLimit | None,
+        leave: Callable[[], None],
     ) -> None:
         self.status = response.status_code
         self.url = url
@@ -110,10 +162,18 @@ class HttpAnswer:
         self._response = response
         self._chunks = self._read()
         self._on_close: Callable[[HttpAnswer], None] | None = on_close
+        self._limit = limit
+        # The account's place becomes free even when nobody closes the answer.
+        self._leave = weakref.finalize(self, leave)
 
     def header(self, name: str) -> str:
         """The header's value, several joined by commas, or nothing."""
         return self._response.headers.get(name, "")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All headers, by name in lower case."""
+        return {name.lower(): value for name, value in self._response.headers.items()}
 
     @property
     def retry_after(self) -> float | None:
@@ -129,11 +189,13 @@ class HttpAnswer:
         return self._chunks
 
     def _read(self) -> Iterator[bytes]:
-        pieces = self._response.iter_content(_CHUNK)
         while True:
             started = time.monotonic()
-            chunk, fault = _next_chunk(pieces)
+            with self._limit.running() if self._limit is not None else nullcontext():
+                chunk, fault = _next_chunk(self._response)
             self.seconds += time.monotonic() - started
+            if self._limit is not None and self._limit.expired and (fault or chunk):
+                fault = BodyFault(RetryLater, _too_long(self._limit))
             if fault is not None:
                 raise fault
             if chunk is None:
@@ -149,6 +211,7 @@ class HttpAnswer:
     def close(self) -> None:
         """Give the connection back, and report. It can be called again."""
         self._response.close()
+        self._leave()
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             on_close(self)
@@ -162,28 +225,62 @@ class Transport:
         username: str,
         password: str,
         *,
-        user_agent: str,
-        rets_version: str,
-        timeout: tuple[float, float],
+        behaviour: Behaviour,
+        pace: Pace,
+        sleep: Callable[[float], None],
         on_request: Callable[[RequestReport], None] | None,
     ) -> None:
         self.statistics = SessionStatistics()
-        self.redactor = Redactor((username, password), ((username, password),))
-        self._timeout = timeout
+        client = behaviour.user_agent_authorization
+        client_passwords = (client.password,) if client is not None else ()
+        self.redactor = Redactor((username, password, *client_passwords), ((username, password),))
+        self._behaviour = behaviour
+        self._pace = pace
+        self._sleep = sleep
         self._on_request = on_request
-        self._authentication = Authentication(username, password)
+        self._authentication = Authentication(
+            username, password, sign_path_only=behaviour.sign_path_only
+        )
         # Once credentials went over TLS they never go without it.
         self._secure = False
         self._http = requests.Session()
-        self._http.auth = _Signature(self._authentication)
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, WatchedAdapter())
+        self._http.auth = _Signature(self._authentication, behaviour)
         self._http.headers.update(
             {
-                "User-Agent": user_agent,
-                "RETS-Version": rets_version,
+                "User-Agent": behaviour.user_agent,
+                "RETS-Version": behaviour.rets_version,
                 "Accept": "*/*",
                 "Accept-Encoding": "gzip",
             }
         )
+
+    @property
+    def rets_version(self) -> str:
+        """The version that is sent now."""
+        return str(self._http.headers["RETS-Version"])
+
+    @rets_version.setter
+    def rets_version(self, version: str) -> None:
+        self._http.headers["RETS-Version"] = version
+
+    @property
+    def cookies(self) -> tuple[Cookie, ...]:
+        """The cookies that the server has set."""
+        return tuple(
+            Cookie(item.name, item.value or "", item.domain, item.path, item.secure)
+            for item in self._http.cookies
+        )
+
+    @cookies.setter
+    def cookies(self, cookies: Iterable[Cookie]) -> None:
+        for item in cookies:
+            self._http.cookies.set_cookie(
+                create_cookie(  # type: ignore[no-untyped-call]
+                    item.name, item.value, domain=item.domain, path=item.path, secure=item.secure
+                )
+            )
 
     def request(
         self,
@@ -192,6 +289,7 @@ class Transport:
         url: str,
         fields: Mapping[str, str] | None = None,
         *,
+        accept: str | None = None,
         timeout: tuple[float, float] | None = None,
     ) -> HttpAnswer:
         """Send a request, answer a challenge, follow redirects within the server.
@@ -200,7 +298,8 @@ class Transport:
             transaction: RETS's name.
             method: ``GET`` or ``POST``.
             url: absolute.
-            fields: a form to post.
+            fields: arguments; in the address for ``GET``, a form for ``POST``.
+            accept: the ``Accept`` header; by default anything.
             timeout: seconds to connect and of silence; by default the session's.
 
         Returns:
@@ -210,9 +309,14 @@ class Transport:
             RetryLater: no answer came.
             ConfigurationFault: the address, or one that the server redirects to, cannot be used.
         """
+        if method == "GET" and fields:
+            url, fields = with_arguments(url, fields), None
+        headers = {} if accept is None else {"Accept": accept}
         challenges = redirects = 0
         while True:
-            answer = self._send(transaction, method, url, fields, timeout or self._timeout)
+            answer = self._send(
+                transaction, method, url, fields, headers, timeout or self._behaviour.timeout
+            )
             if answer.status in _REDIRECTS and answer.header("Location"):
                 answer.drain()
                 url = self._redirected(answer, redirects)
@@ -229,7 +333,7 @@ class Transport:
         """Speak the RETS version that the server answered with."""
         version = answer.header("RETS-Version").strip()
         if _RETS_VERSION.fullmatch(version):
-            self._http.headers["RETS-Version"] = version
+            self.rets_version = version
 
     def forget(self) -> None:
         """Drop cookies and challenges: the session they belong to is over."""
@@ -246,6 +350,7 @@ class Transport:
         method: str,
         url: str,
         fields: Mapping[str, str] | None,
+        headers: Mapping[str, str],
         timeout: tuple[float, float],
     ) -> HttpAnswer:
         exchange = Exchange(server_name(url), transaction, redactor=self.redactor)
@@ -255,25 +360,40 @@ class Transport:
                 ConfigurationFault, "the address is http, but credentials went over https before"
             )
         self._secure = secure
+        if not self._pace.enter(self._sleep):
+            raise exchange.error(
+                RetryLater, "all connections that the account may have stayed in use"
+            )
+        seconds = self._behaviour.time_limit
+        limit = None if seconds is None else TimeLimit(seconds)
         started = time.monotonic()
         try:
-            response = self._http.request(
-                method,
-                url,
-                data=None if fields is None else dict(fields),
-                stream=True,
-                allow_redirects=False,
-                timeout=timeout,
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            kind, reason = _what_failed(error)
+            with limit.running() if limit is not None else nullcontext():
+                response = self._http.request(
+                    method,
+                    url,
+                    data=None if fields is None else dict(fields),
+                    headers=headers,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=timeout,
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as failure:
+            kind, reason = _what_failed(failure)
+        except BaseException:
+            _leave(self._pace, limit)
+            raise
         else:
-            seconds = time.monotonic() - started
             answered = Exchange(
                 exchange.server, transaction, response.status_code, redactor=self.redactor
             )
-            return HttpAnswer(response, url, answered, seconds, self._report)
+            leave = partial(_leave, self._pace, limit)
+            taken = time.monotonic() - started
+            return HttpAnswer(response, url, answered, taken, self._report, limit, leave)
         # Raised out here, so that no traceback shows the library's own error with its address.
+        _leave(self._pace, limit)
+        if limit is not None and limit.expired:
+            kind, reason = RetryLater, _too_long(limit)
         self._record(
             RequestReport(transaction, exchange.server, time.monotonic() - started, 0, None, None)
         )
@@ -335,15 +455,32 @@ class Transport:
 class _Signature(AuthBase):
     """Signs each request; being there, it also keeps requests from looking into ``.netrc``."""
 
-    def __init__(self, authentication: Authentication) -> None:
+    def __init__(self, authentication: Authentication, behaviour: Behaviour) -> None:
         self._authentication = authentication
+        self._client = behaviour.user_agent_authorization
+        self._session_cookies = behaviour.session_cookies
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         value = self._authentication.header(request.method or "GET", request.url or "")
         if value is not None:
             # As bytes, because names beyond Latin-1 are sent in UTF-8.
             request.headers["Authorization"] = value.encode()  # type: ignore[assignment]
+        if self._client is not None and self._client.password:
+            self._authorize_client(request.headers, self._client)
         return request
+
+    def _authorize_client(
+        self, headers: MutableMapping[str, str], client: UserAgentAuthorization
+    ) -> None:
+        request_id = client.request_id() if client.request_id is not None else ""
+        if request_id:
+            headers["RETS-Request-ID"] = request_id
+        headers["RETS-UA-Authorization"] = client.header(
+            user_agent=headers["User-Agent"],
+            request_id=request_id,
+            session_id=session_id_of(headers.get("Cookie", ""), self._session_cookies),
+            version=headers["RETS-Version"],
+        )
 
 
 def parse_retry_after(text: str, now: datetime | None = None) -> float | None:
@@ -360,14 +497,26 @@ def parse_retry_after(text: str, now: datetime | None = None) -> float | None:
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
-def _next_chunk(pieces: Iterator[bytes]) -> tuple[bytes | None, BodyFault | None]:
+def _leave(pace: Pace, limit: TimeLimit | None) -> None:
+    """A request is over."""
+    pace.leave()
+    if limit is not None:
+        limit.end()
+
+
+def _too_long(limit: TimeLimit) -> str:
+    return f"the answer was not over within {limit.seconds:g} seconds"
+
+
+def _next_chunk(response: requests.Response) -> tuple[bytes | None, BodyFault | None]:
+    """What has arrived, decompressed; None at the end. It waits only when nothing is here."""
     try:
-        return next(pieces, None), None
-    except requests.exceptions.ContentDecodingError:
+        return response.raw.read1(_CHUNK, decode_content=True) or None, None
+    except urllib3.exceptions.DecodeError:
         return None, BodyFault(DataBroken, "the compression of the answer is damaged")
-    except requests.exceptions.ChunkedEncodingError:
+    except urllib3.exceptions.ProtocolError:
         return None, BodyFault(Truncated, "the connection broke before the answer's end")
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+    except (urllib3.exceptions.HTTPError, OSError):
         return None, BodyFault(RetryLater, "the server fell silent before the answer's end")
 
 

@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8642, help="0 takes a free one")
     parser.add_argument("--advance", type=int, default=0, metavar="DAYS", help="to age at start")
     parser.add_argument("--max-photos", type=int, default=6, help="that a listing is born with")
+    parser.add_argument(
+        "--generic-listings", type=int, default=200, help="of the generic server at /rets/login"
+    )
     parser.add_argument("--single-session", action="store_true", help="refuse a second login")
     chosen = parser.parse_args(arguments)
     try:
@@ -43,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             max_photos=chosen.max_photos,
             single_session=chosen.single_session,
             advance=chosen.advance,
+            generic_listings=chosen.generic_listings,
         )
         serve(world, chosen.host, chosen.port, ready=_announce)
     except (OSError, OverflowError, ValueError) as error:

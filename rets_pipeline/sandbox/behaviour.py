@@ -7,7 +7,7 @@ carrying them out; the part that a switch spoils asks for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rets_pipeline.sandbox.changes import Change
@@ -51,7 +51,9 @@ class Behaviour:
         """
         if not isinstance(document, dict):
             raise BehaviourError("a behaviour is a JSON object")
-        values = {name: _read(name, value) for name, value in document.items() if name != "reset"}
+        values = {
+            name: read_switch(name, value) for name, value in document.items() if name != "reset"
+        }
         if document.get("reset"):
             self.reset()
         for name, value in values.items():
@@ -62,6 +64,10 @@ class Behaviour:
         fresh = Behaviour()
         for name in _READERS:
             setattr(self, name, getattr(fresh, name))
+
+    def but(self, **switches: Any) -> Behaviour:
+        """The same with some switches set otherwise."""
+        return replace(self, **switches)
 
     def take_before_details(self) -> tuple[Change, ...]:
         """The changes that are due now; they happen once."""
@@ -82,7 +88,12 @@ class Behaviour:
         }
 
 
-def _read(name: str, value: Any) -> Any:
+def read_switch(name: str, value: Any) -> Any:
+    """The value of a switch, of its right type.
+
+    Raises:
+        BehaviourError: there is no such switch, or its value makes no sense.
+    """
     try:
         reader = _READERS[name]
     except KeyError:

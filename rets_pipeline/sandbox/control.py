@@ -7,7 +7,7 @@ anything that a RETS client sees.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,23 +15,40 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rets_pipeline.sandbox.authentication import Sessions
 from rets_pipeline.sandbox.changes import Change
+from rets_pipeline.sandbox.door import Door
+from rets_pipeline.sandbox.faults import CATALOGUE
+from rets_pipeline.sandbox.generic import objects
+from rets_pipeline.sandbox.generic.listings import Listings
 from rets_pipeline.sandbox.listing import ListingState
 from rets_pipeline.sandbox.photos import SIZES, Studio
 from rets_pipeline.sandbox.truth import truth
 from rets_pipeline.sandbox.world import Sandbox
 
 
-def control_routes(world: Sandbox, studio: Studio, sessions: Sessions) -> list[Route]:
-    """The routes below ``/_sandbox``."""
-    control = _Control(world, studio, sessions)
+def control_routes(
+    world: Sandbox, studio: Studio, doors: Sequence[Door], listings: Listings
+) -> list[Route]:
+    """The routes below ``/_sandbox``.
+
+    Args:
+        world: that is looked at and changed.
+        studio: makes its images.
+        doors: of DDF and of the generic server.
+        listings: of the generic server.
+    """
+    control = _Control(world, studio, doors, listings)
     table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
         ("GET", "truth", control.truth),
         ("POST", "advance", control.advance),
         ("POST", "change", control.change),
         ("GET", "behaviour", control.behaviour),
         ("POST", "behaviour", control.behaviour),
+        ("GET", "faults", control.faults),
+        ("POST", "faults", control.faults),
+        ("DELETE", "faults", control.clear_faults),
+        ("GET", "generic/truth", control.generic_truth),
+        ("GET", "generic/statistics", control.generic_statistics),
         ("GET", "statistics", control.statistics),
         ("POST", "statistics/reset", control.reset_statistics),
         ("POST", "sessions/expire", control.expire_sessions),
@@ -43,8 +60,11 @@ def control_routes(world: Sandbox, studio: Studio, sessions: Sessions) -> list[R
 
 
 class _Control:
-    def __init__(self, world: Sandbox, studio: Studio, sessions: Sessions) -> None:
-        self._world, self._studio, self._sessions = world, studio, sessions
+    def __init__(
+        self, world: Sandbox, studio: Studio, doors: Sequence[Door], listings: Listings
+    ) -> None:
+        self._world, self._studio = world, studio
+        self._doors, self._generic = doors, listings
 
     async def truth(self, request: Request) -> Response:
         listings, names = self._world.listings, request.query_params.get("keys")
@@ -76,15 +96,41 @@ class _Control:
             self._world.behaviour.update(await _document(request))
         return JSONResponse(self._world.behaviour.as_json())
 
+    async def faults(self, request: Request) -> Response:
+        faults = self._world.faults
+        if request.method == "POST":
+            faults.update(await _document(request))
+            return JSONResponse({"on": faults.as_json()})
+        catalogue = [fault.as_json() for fault in CATALOGUE.values()]
+        return JSONResponse({"catalogue": catalogue, "on": faults.as_json()})
+
+    async def clear_faults(self, request: Request) -> Response:
+        self._world.faults.reset(request.query_params.get("name"))
+        return JSONResponse({"on": self._world.faults.as_json()})
+
+    async def generic_truth(self, request: Request) -> Response:
+        names = request.query_params.get("keys")
+        if names is None:
+            keys = [self._generic.key(number) for number in range(min(self._generic.count, 1000))]
+        else:
+            keys = [int(name) for name in names.split(",") if name]
+        found = self._generic.truth(keys)
+        photos = {key: objects.truth(self._generic, int(key)) for key in found}
+        return JSONResponse({"count": self._generic.count, "listings": found, "photos": photos})
+
+    async def generic_statistics(self, _: Request) -> Response:
+        return JSONResponse(self._doors[1].statistics.as_json())
+
     async def statistics(self, _: Request) -> Response:
         return JSONResponse(self._world.statistics.as_json())
 
     async def reset_statistics(self, _: Request) -> Response:
-        self._world.statistics.reset()
+        for door in self._doors:
+            door.statistics.reset()
         return JSONResponse(self._world.statistics.as_json())
 
     async def expire_sessions(self, _: Request) -> Response:
-        return JSONResponse({"expired": self._sessions.expire()})
+        return JSONResponse({"expired": sum(door.sessions.expire() for door in self._doors)})
 
     async def _truth(self, states: list[ListingState], sizes: list[str]) -> dict[str, Any]:
         now = self._world.clock.now
@@ -104,7 +150,7 @@ def _plain_errors(
     async def endpoint(request: Request) -> Response:
         try:
             return await handler(request)
-        except ValueError as error:  # ChangeError and BehaviourError are among them
+        except ValueError as error:  # ChangeError, BehaviourError, FaultError
             return JSONResponse({"error": str(error)}, 400)
 
     return endpoint

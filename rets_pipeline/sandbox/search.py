@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rets_pipeline.sandbox.answers import DECLARATION, BrokenOff
+from rets_pipeline.sandbox.behaviour import Behaviour
 from rets_pipeline.sandbox.clock import rfc1123, seconds_of
 from rets_pipeline.sandbox.payload import agent_details, office_details, property_details
 from rets_pipeline.sandbox.world import Sandbox
 
-DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 #: DDF: the largest number of keys in a query and of details in an answer
 MOST_DETAILS = 100
 _FORMATS = ("", "STANDARD-XML")
@@ -37,10 +38,6 @@ class SearchError(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code, self.text = code, text
-
-
-class BrokenOff(Exception):
-    """The answer ends here, in the middle, and so does its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def read(arguments: Mapping[str, str]) -> Query:
     return Query(resource, kind, keys, since, limit, offset, count)
 
 
-def answer(world: Sandbox, query: Query, base_url: str) -> Iterator[str]:
+def answer(world: Sandbox, query: Query, base_url: str, behaviour: Behaviour) -> Iterator[str]:
     """The text of an answer in pieces.
 
     What depends on the present state is read before this returns; the pieces may be made on
@@ -100,6 +97,7 @@ def answer(world: Sandbox, query: Query, base_url: str) -> Iterator[str]:
         world: that is asked.
         query: the question.
         base_url: scheme and host that photos are served from.
+        behaviour: of the sandbox in this search.
 
     Raises:
         SearchError: 20201, nothing was found.
@@ -107,9 +105,9 @@ def answer(world: Sandbox, query: Query, base_url: str) -> Iterator[str]:
     """
     resource = _RESOURCES[query.resource](world)
     if query.kind == "master_list":
-        return _master_list(world, query, resource.entries())
+        return _master_list(behaviour, query, resource.entries())
     entries = resource.by_keys(query.keys) if query.kind == "details" else _since(query, resource)
-    entries = [entry for entry in entries if entry[0] not in world.behaviour.never_return]
+    entries = [entry for entry in entries if entry[0] not in behaviour.never_return]
     page = entries
     if query.kind == "last_updated":
         page = entries[query.offset - 1 : query.offset - 1 + query.limit]
@@ -215,8 +213,8 @@ def _since(query: Query, resource: _Resource) -> list[_Entry]:
     return sorted(found, key=lambda entry: (entry[1], entry[0]))
 
 
-def _master_list(world: Sandbox, query: Query, entries: list[_Entry]) -> Iterator[str]:
-    behaviour, total = world.behaviour, len(entries)
+def _master_list(behaviour: Behaviour, query: Query, entries: list[_Entry]) -> Iterator[str]:
+    total = len(entries)
     broken_at = None
     if query.resource == "Property":
         entries = entries[behaviour.drop_from_master_list :]

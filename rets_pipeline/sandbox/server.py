@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from rets_pipeline.sandbox.application import create_app
+from rets_pipeline.sandbox.generic.server import LOGIN_PATH
 from rets_pipeline.sandbox.world import Sandbox
 
 _START_SECONDS = 30
@@ -37,6 +38,11 @@ class RunningSandbox:
     def login_url(self) -> str:
         """Where a client logs in."""
         return f"{self.url}/Login.svc/Login"
+
+    @property
+    def generic_login_url(self) -> str:
+        """Where a client of the generic server logs in, with the same account."""
+        return f"{self.url}{LOGIN_PATH}"
 
     @property
     def username(self) -> str:

@@ -15,6 +15,7 @@ from rets_pipeline.sandbox.behaviour import Behaviour
 from rets_pipeline.sandbox.chance import chance
 from rets_pipeline.sandbox.changes import Change, ChangeError, Circumstances
 from rets_pipeline.sandbox.clock import Clock, iso
+from rets_pipeline.sandbox.faults import Faults
 from rets_pipeline.sandbox.listing import Listing, ListingState, PhotoState, describe, photo_states
 from rets_pipeline.sandbox.people import Roster
 from rets_pipeline.sandbox.statistics import Statistics
@@ -40,6 +41,7 @@ class Sandbox:
         single_session: a second login while a session is open is answered 20022.
         session_seconds: real seconds without a request after which a session is forgotten.
         advance: days to age at once: a restarted sandbox is as old as the one before.
+        generic_listings: how many listings the generic server has.
 
     Raises:
         ValueError: a number makes no sense.
@@ -59,18 +61,21 @@ class Sandbox:
         single_session: bool = False,
         session_seconds: float = 1800,
         advance: int = 0,
+        generic_listings: int = 200,
     ) -> None:
         _check("listings", listings, 0, _MOST_LISTINGS)
         _check("days", days, 1, 20_000)
         _check("lead_days", lead_days, 0, 20_000)
         _check("max_photos", max_photos, 1, 60)
         _check("advance", advance, 0, 20_000)
+        _check("generic_listings", generic_listings, 0, _MOST_LISTINGS)
         self.seed, self.max_photos = seed, max_photos
         self.username, self.password = username, password
         self.single_session, self.session_seconds = single_session, session_seconds
         self.clock = Clock(today or datetime.now(UTC).date(), days, lead_days)
         self.roster = Roster(seed, listings, self.clock.first, self.clock.start)
         self.statistics, self.behaviour = Statistics(), Behaviour()
+        self.faults, self.generic_listings = Faults(seed), generic_listings
         self.listings: dict[int, ListingState] = {}
         self.gone: dict[int, ListingState] = {}
         self._next_key = _FIRST_KEY

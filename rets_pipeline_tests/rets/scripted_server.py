@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,6 +74,9 @@ class Canned:
     cut_after: int | None = None
     silent_after: int | None = None
     delay: float = 0.0
+    #: seconds between the bytes of the body; `drip_headers`: of the headers too
+    drip: float = 0.0
+    drip_headers: bool = False
     #: the server forgets the session before it answers, so that only a new login helps
     challenge: bool = False
 
@@ -98,6 +101,10 @@ class ScriptedServer(ThreadingHTTPServer):
         self.tls = tls
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self.cookie = "X-SESSIONID"
+        self.cookie_value: str | None = None
+        self.signs_path_only = False
+        self.under_way = self.most_under_way = 0
         self.qop: str | None = "auth"
         self.algorithm: str | None = None
         self.challenges: list[str] = []
@@ -107,6 +114,8 @@ class ScriptedServer(ThreadingHTTPServer):
             "/Login.svc/Login": [Canned(LOGIN)],
             "/Logout.svc/Logout": [Canned(reply(0))],
         }
+        #: paths whose answers depend on the arguments
+        self.handlers: dict[str, Callable[[dict[str, str]], Canned | bytes]] = {}
         self.nonces: dict[str, int] = {}
         self.stale_nonces: set[str] = set()
         self.lock = threading.Lock()
@@ -145,7 +154,10 @@ class ScriptedServer(ThreadingHTTPServer):
         with self.lock:
             self.nonces.clear()
 
-    def next_answer(self, path: str) -> Canned:
+    def next_answer(self, path: str, form: dict[str, str]) -> Canned:
+        if path in self.handlers:
+            answer = self.handlers[path](form)
+            return answer if isinstance(answer, Canned) else Canned(answer)
         with self.lock:
             queue = self.script.get(path)
             if not queue:
@@ -181,6 +193,8 @@ class ScriptedServer(ThreadingHTTPServer):
             return "wrong"
         pairs = re.findall(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))', header[7:])
         given = {name: quoted or token for name, quoted, token in pairs}
+        if self.signs_path_only:
+            target = target.partition("?")[0]
         return self._digest_verdict(method, target, given)
 
     def _digest_verdict(self, method: str, target: str, given: dict[str, str]) -> str:
@@ -228,14 +242,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        form = dict(parse_qsl(self.rfile.read(length).decode(), keep_blank_values=True))
+        body = self.rfile.read(length).decode()
         parts = urlsplit(self.path)
+        form = dict(parse_qsl(body or parts.query, keep_blank_values=True))
         raw = self.headers.get("Authorization", "")
         header = raw.encode("latin-1").decode("utf-8")
         verdict = self.server.verdict(self.command, self.path, header)
         cookies = SimpleCookie(self.headers.get("Cookie", ""))
         authorized = verdict == "right" and (
-            self.server.scheme == "none" or "X-SESSIONID" in cookies
+            self.server.scheme == "none" or self.server.cookie in cookies
         )
         self.server.received.append(
             Received(
@@ -251,19 +266,28 @@ class _Handler(BaseHTTPRequestHandler):
         if not authorized:
             self._challenge(verdict == "stale")
             return
-        canned = self.server.next_answer(parts.path)
+        canned = self.server.next_answer(parts.path, form)
         if canned.challenge:
             self.server.forget_nonces()
             self._challenge(stale=False)
             return
-        self._answer(canned)
+        with self.server.lock:
+            self.server.under_way += 1
+            self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
+        try:
+            self._answer(canned)
+        finally:
+            with self.server.lock:
+                self.server.under_way -= 1
 
     def _challenge(self, stale: bool) -> None:
         body = b"<html>Access is denied.</html>"
         self.send_response(401)
         for challenge in [*self.server.challenges, self.server.new_challenge(stale)]:
             self.send_header("WWW-Authenticate", challenge)
-        self.send_header("Set-Cookie", f"X-SESSIONID={time.monotonic_ns()}; path=/; HttpOnly")
+        value = self.server.cookie_value
+        value = str(time.monotonic_ns()) if value is None else value
+        self.send_header("Set-Cookie", f"{self.server.cookie}={value}; path=/; HttpOnly")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -289,12 +313,24 @@ class _Handler(BaseHTTPRequestHandler):
             body += b"0\r\n\r\n"
         else:
             self.send_header("Content-Length", str(len(body)))
+        if canned.drip_headers:
+            self._drip(b"X-Slow: ", canned.drip)
         self.end_headers()
         self._write(canned, body)
+
+    def _drip(self, data: bytes, pause: float) -> None:
+        self.flush_headers()
+        for _ in range(200):
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(pause)
 
     def _write(self, canned: Canned, body: bytes) -> None:
         pause = canned.silent_after if canned.silent_after is not None else canned.cut_after
         try:
+            if canned.drip:
+                self._drip(body, canned.drip)
             self.wfile.write(body[:pause])
             if canned.cut_after is not None:
                 self.close_connection = True

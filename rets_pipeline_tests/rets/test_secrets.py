@@ -69,8 +69,27 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("path", ["/Login.svc/Login", "/Search.svc/Search"])
-@pytest.mark.parametrize("name", BODIES)
+ASK: dict[str, Callable[[Session], object]] = {
+    "/Search.svc/Search": lambda session: list(
+        session.search({"Query": f"({PASSWORD})"}, record="Property")
+    ),
+    "/Metadata.svc/GetMetadata": lambda session: session.get_metadata("METADATA-CLASS", PASSWORD),
+    "/Object.svc/GetObject": lambda session: [
+        item.error for item in session.get_object("Property", PASSWORD, "1") if item.error
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    # Only searches have a COUNT.
+    [
+        (path, name)
+        for path in ("/Login.svc/Login", *ASK)
+        for name in BODIES
+        if name != "count" or path.startswith("/Search")
+    ],
+)
 def test_errors_and_logs_hold_no_secrets(
     server: ScriptedServer,
     open_session: Callable[..., Session],
@@ -78,12 +97,12 @@ def test_errors_and_logs_hold_no_secrets(
     path: str,
     name: str,
 ) -> None:
-    if path.startswith("/Login") and name == "count":
-        pytest.skip("a login answer has no COUNT")
+    capabilities = {"GetObject": "/Object.svc/GetObject"}
     server.answers(path, BODIES[name])
-    session = open_session(retries=1)
+    session = open_session(retries=1, capabilities=capabilities)
+    ask = ASK.get(path, ASK["/Search.svc/Search"])
     with caplog.at_level(logging.DEBUG, "rets_pipeline.rets"), pytest.raises(RetsError) as caught:
-        list(session.search({"Query": f"({PASSWORD})"}, record="Property"))
+        ask(session)
     error = caught.value
     assert_clean(visible(error))
     assert_clean(caplog.text)

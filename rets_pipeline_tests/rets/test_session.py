@@ -173,6 +173,11 @@ def test_a_login_that_is_cut_off(server: ScriptedServer, session: Session) -> No
 
 def test_a_login_with_a_stray_ampersand(server: ScriptedServer, session: Session) -> None:
     server.answers(LOGIN_PATH, LOGIN.replace(b"Somebody", b"Some & body"))
+    assert session.login().information["MemberName"] == "Some & body"
+
+
+def test_a_login_that_is_no_xml(server: ScriptedServer, session: Session) -> None:
+    server.answers(LOGIN_PATH, LOGIN.replace(b"Somebody", b"Some <b>body"))
     with pytest.raises(DataBroken, match="damaged"):
         session.login()
 
@@ -427,7 +432,7 @@ def test_damaged_compression(server: ScriptedServer, session: Session) -> None:
         b"<html><body>Maintenance</body></html>",
         b"Object reference not set to an instance of an object. Maintenance",
         b"  {'message': 'Maintenance'}",
-        b"\xff\xfe<\0R\0 Maintenance",
+        "<html>Maintenance".encode("utf-16"),
     ],
 )
 def test_what_is_no_rets(server: ScriptedServer, session: Session, body: bytes) -> None:

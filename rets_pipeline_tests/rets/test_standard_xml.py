@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -27,8 +28,10 @@ from rets_pipeline.rets import (
     Truncated,
     read_search,
 )
-from rets_pipeline.rets.standard_xml import Expectation
+from rets_pipeline.rets.encodings import WINDOWS_1252
+from rets_pipeline.rets.search_answer import Expectation
 
+from .damage import damage, repaired
 from .scripted_server import master_list, reply
 
 # Two shared cores make any deadline a lottery.
@@ -110,6 +113,23 @@ def test_a_record_is_whole_until_the_next_is_asked_for_and_stays_usable() -> Non
     assert [record.get("ID") for record in kept] == ["1", "2", "3"]
 
 
+def test_a_loop_that_breaks_off_may_go_on() -> None:
+    answer = read_search(portions(DETAILS, 50), record="PropertyDetails")
+    for record in answer:
+        assert record.get("ID") == "1"
+        break
+    assert next(answer).get("ID") == "2"
+    assert [record.get("ID") for record in answer] == ["3"]
+    assert answer.complete
+    assert list(answer) == []
+    answer = read_search([DETAILS[:-20]], record="PropertyDetails")
+    for _ in range(3):
+        with pytest.raises(Truncated):
+            list(answer)
+        with pytest.raises(Truncated):
+            next(answer)
+
+
 def test_blanks_and_a_byte_order_mark_before_the_document() -> None:
     for prefix in (b"\n  ", b"\xef\xbb\xbf", b" \t\xef\xbb\xbf", b"\xef\xbb\xbf"):
         archived: list[bytes] = []
@@ -124,11 +144,12 @@ def test_encodings() -> None:
     for encoding in ("iso-8859-1", "windows-1252", "UTF-8"):
         data = body.format(encoding).encode(encoding)
         assert read(data, "P")[0][1] == {"a": "é"}
-    with pytest.raises(DataBroken):
-        read(body.format("utf-8").encode("latin-1"), "P")
+    with read_search([body.format("utf-8").encode("latin-1")], record="P") as answer:
+        assert [record.get("a") for record in answer] == ["é"]
+        assert answer.repairs == {WINDOWS_1252: 1}
 
 
-@pytest.mark.parametrize("encoding", ["UTF-7", "utf-16", "EBCDIC-CP-US", "x"])
+@pytest.mark.parametrize("encoding", ["UTF-7", "UTF-32", "EBCDIC-CP-US", "x"])
 def test_encodings_in_which_something_could_hide(encoding: str) -> None:
     body = f'<?xml version="1.0" encoding="{encoding}"?><RETS ReplyCode="0"></RETS>'.encode()
     with pytest.raises(DataBroken, match="encoding"):
@@ -360,23 +381,17 @@ def test_random_documents_cut_anywhere(body: bytes, data: st.DataObject) -> None
 @settings(relaxed, max_examples=400)
 @given(documents(), st.data())
 def test_damage_gives_the_right_records_or_an_error(body: bytes, data: st.DataObject) -> None:
-    damaged = bytearray(body)
-    kind = data.draw(st.sampled_from(["flip", "remove", "insert"]))
-    place = data.draw(st.integers(0, len(body) - 1))
-    if kind == "flip":
-        damaged[place] ^= 1 << data.draw(st.integers(0, 7))
-    elif kind == "remove":
-        del damaged[place : place + data.draw(st.integers(1, 40))]
-    else:
-        damaged[place:place] = data.draw(st.binary(min_size=1, max_size=8))
+    damaged = data.draw(damage(body))
     try:
-        seen = read(portions(bytes(damaged), 50))
+        seen = read(portions(damaged, 50))
     except RetsError:
         return
     # No parser can know that a letter was another one before; but the records are those that the
     # bytes hold, all of them, and none was lost or torn.
-    assert seen == oracle(bytes(damaged))
-    assert len(seen) == _counted(bytes(damaged))
+    # The declaration has done its work when the encoding is known; nobody parses it.
+    legal = re.sub(rb"\A<\?.*?\?>", b"", repaired(damaged), flags=re.DOTALL)
+    assert seen == oracle(legal)
+    assert len(seen) == _counted(legal)
 
 
 def _counted(body: bytes) -> int:
@@ -384,7 +399,8 @@ def _counted(body: bytes) -> int:
     count = root.find("COUNT")
     if count is None:  # damage can turn success into "no records found"
         return 0
-    return int(count.get("Records", "0"))
+    attributes = {name.lower(): value for name, value in count.items()}
+    return int(attributes.get("records", "0"))
 
 
 @relaxed
@@ -402,10 +418,10 @@ def test_noise_behind_the_end(noise: bytes) -> None:
         assert len(read(body + noise)) == 1
     except RetsError:
         return
-    _whole(body + noise)  # only comments and the like may follow
+    _whole(repaired(body + noise))  # only comments and the like may follow
 
 
-@pytest.mark.parametrize("text", ["a & b", "&nbsp;", "&#x10;", "\x01", "a < b", "&#55357;"])
+@pytest.mark.parametrize("text", ["a < b", "<b>", "</b>", "]]>", "<a b=c/>", "<![CDATA[ ]]"])
 def test_illegal_xml_is_damage_and_no_cut(text: str) -> None:
     body = reply(0, "", f'<COUNT Records="2"/><Property/><Property>{text}</Property>')
     for size in (1, 10_000):
@@ -442,7 +458,6 @@ def test_odd_reply_codes(code: str) -> None:
         b'<!ENTITY a "b"><RETS ReplyCode="0"/>',
         b'<RETS ReplyCode="0"><!DOCTYPE x><COUNT Records="0"/></RETS>',
         b'<RETS ReplyCode="0"><COUNT Records="0"/></RETS><!DOCTYPE x>',
-        b'<RETS ReplyCode="0"><COUNT Records="1"/><Property>&unknown;</Property></RETS>',
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000])
@@ -492,10 +507,11 @@ def _many(number: int) -> Iterator[bytes]:
 
 
 MEASURE = """
-import resource, sys
+import re
 from rets_pipeline.rets import read_search
 from rets_pipeline_tests.rets.test_standard_xml import _many
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # not getrusage: Linux hands the peak of a large parent down to its child
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 assert sum(1 for _ in read_search(_many(20_000), record="Property")) == 20_000
 before = peak()
 assert sum(1 for _ in read_search(_many(500_000), record="Property")) == 500_000

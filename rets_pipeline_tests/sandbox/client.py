@@ -87,3 +87,50 @@ def text(element: etree._Element, path: str) -> str | None:
 
 def texts(element: etree._Element, name: str) -> list[str]:
     return [found.text or "" for found in element.iter(f"{{*}}{name}")]
+
+
+GENERIC = {
+    "SearchType": "Property",
+    "Class": "RES",
+    "QueryType": "DMQL2",
+    "Format": "COMPACT",
+    "Query": "(ListingKey=0+)",
+    "Count": "1",
+}
+
+
+class GenericClient:
+    """The same for the generic server."""
+
+    def __init__(self, sandbox: RunningSandbox, *, login: bool = True) -> None:
+        self.sandbox = sandbox
+        self.http = requests.Session()
+        self.http.auth = HTTPDigestAuth(sandbox.username, sandbox.password)
+        self.http.headers["RETS-Version"] = "RETS/1.7.2"
+        if login:
+            assert code(self.http.get(sandbox.generic_login_url)) == 0
+
+    def search(self, **arguments: Any) -> requests.Response:
+        return self.http.post(f"{self.sandbox.url}/rets/search", data={**GENERIC, **arguments})
+
+    def metadata(self, kind: str, identity: str = "0", form: str = "COMPACT") -> requests.Response:
+        arguments = {"Type": f"METADATA-{kind}", "ID": identity, "Format": form}
+        return self.http.get(f"{self.sandbox.url}/rets/metadata", params=arguments)
+
+    def objects(self, identity: str, **arguments: Any) -> requests.Response:
+        wanted = {"Resource": "Property", "Type": "Photo", "ID": identity, **arguments}
+        return self.http.get(f"{self.sandbox.url}/rets/object", params=wanted)
+
+    def truth(self, *keys: object) -> dict[str, dict[str, Any]]:
+        query = f"?keys={','.join(map(str, keys))}" if keys else ""
+        found: dict[str, dict[str, Any]] = control(self.sandbox, f"generic/truth{query}")
+        return found
+
+
+def compact(response: requests.Response) -> list[dict[str, str]]:
+    """The rows of a COMPACT answer that is as it should be."""
+    document = root(response)
+    columns = (document.findtext("COLUMNS") or "").split("\t")
+    assert columns[0] == columns[-1] == ""
+    rows = [(data.text or "").split("\t") for data in document.findall("DATA")]
+    return [dict(zip(columns[1:-1], row[1:-1], strict=True)) for row in rows]

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints figures beside the physical limit of the same work, in one run."""

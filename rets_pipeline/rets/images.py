@@ -1,0 +1,114 @@
+"""Images by their bytes: what they are, and whether they are whole.
+
+What belongs here: recognizing the common formats by their first bytes, and the marks of a cut one.
+What does not: decoding pixels, and where the bytes came from.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ImageType:
+    """A format.
+
+    Attributes:
+        content_type: its MIME type.
+        extension: usual for files, without the dot.
+    """
+
+    content_type: str
+    extension: str
+
+
+_JPEG = ImageType("image/jpeg", "jpg")
+_PNG = ImageType("image/png", "png")
+_GIF = ImageType("image/gif", "gif")
+_WEBP = ImageType("image/webp", "webp")
+_BMP = ImageType("image/bmp", "bmp")
+_TIFF = ImageType("image/tiff", "tif")
+_AVIF = ImageType("image/avif", "avif")
+_HEIC = ImageType("image/heic", "heic")
+
+_BEGINNINGS: Final = (
+    (b"\xff\xd8\xff", _JPEG),
+    (b"\x89PNG\r\n\x1a\n", _PNG),
+    (b"GIF87a", _GIF),
+    (b"GIF89a", _GIF),
+    (b"II*\x00", _TIFF),
+    (b"MM\x00*", _TIFF),
+)
+_BRANDS: Final = {b"avif": _AVIF, b"avis": _AVIF, b"heic": _HEIC, b"heix": _HEIC, b"mif1": _HEIC}
+
+
+def image_type(data: bytes) -> ImageType | None:
+    """What the first bytes show the image to be, whatever the server calls it; None: no image."""
+    for beginning, kind in _BEGINNINGS:
+        if data.startswith(beginning):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _WEBP
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
+    if data[:2] == b"BM" and len(data) >= 26 and data[14:18] in _BMP_HEADERS:
+        return _BMP
+    return None
+
+
+def image_fault(data: bytes) -> str | None:
+    """Why the bytes are no whole image, in plain words; None when nothing speaks against it.
+
+    The end is looked for where the format marks it. Bytes behind it do no harm.
+    """
+    kind = image_type(data)
+    if kind is None:
+        return f"the {len(data)} bytes are not an image"
+    whole = _ENDS.get(kind)
+    if whole is not None and not whole(data):
+        return f"the {kind.content_type} is cut off after {len(data)} bytes"
+    return None
+
+
+def _whole_jpeg(data: bytes) -> bool:
+    # Segments are passed over by their lengths: a thumbnail in one has an end mark of its own.
+    position = 2
+    while data[position : position + 1] == b"\xff":
+        marker = data[position + 1 : position + 2]
+        if marker == b"\xda":  # the pixels begin
+            return data.rfind(b"\xff\xd9") > position
+        if marker == b"\xff":  # filling
+            position += 1
+            continue
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return False
+
+
+def _whole_png(data: bytes) -> bool:
+    return data.rfind(b"IEND\xae\x42\x60\x82") > 0
+
+
+def _whole_gif(data: bytes) -> bool:
+    return len(data) > 13 and data.rstrip(b"\x00\r\n")[-1:] == b";"
+
+
+def _whole_webp(data: bytes) -> bool:
+    return len(data) >= 12 and len(data) >= int(struct.unpack("<I", data[4:8])[0]) + 8
+
+
+def _whole_bmp(data: bytes) -> bool:
+    # Some writers leave the size out.
+    return len(data) >= int(struct.unpack("<I", data[2:6])[0])
+
+
+_BMP_HEADERS: Final = tuple(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
+_ENDS: Final[dict[ImageType, Callable[[bytes], bool]]] = {
+    _JPEG: _whole_jpeg,
+    _PNG: _whole_png,
+    _GIF: _whole_gif,
+    _WEBP: _whole_webp,
+    _BMP: _whole_bmp,
+}
