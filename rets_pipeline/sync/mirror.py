@@ -23,7 +23,7 @@ from rets_pipeline.sources.base import Source
 from rets_pipeline.sources.registry import source_for
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse, transaction
-from rets_pipeline.warehouse.locks import LockLost, RunLock, describe_holder
+from rets_pipeline.warehouse.locks import RunLock, describe_holder
 
 logger = logging.getLogger(__name__)
 
@@ -169,13 +169,14 @@ class Mirror:
                 session.close()
         finally:
             if locks:
-                self._end(locks[0], "succeeded" if succeeded else "failed")
+                self._end("succeeded" if succeeded else "failed")
             for lock in locks:
                 lock.release()
 
-    def _end(self, lock: RunLock, result: str) -> None:
+    def _end(self, result: str) -> None:
+        """On a connection of its own: an interrupt may have cost the lock's."""
         try:
-            with transaction(lock.connection) as connection:
+            with self.warehouse.writing() as connection:
                 runs.note(
                     connection,
                     run_id=self.run_id,
@@ -183,10 +184,9 @@ class Mirror:
                     actions=self.actions,
                     result=result,
                 )
-        except (sa.exc.DBAPIError, LockLost) as error:
+        except sa.exc.DBAPIError as error:
             # The run's own fault tells more than the books that could not be closed.
-            reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, reason)
+            logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, error.orig)
 
 
 def attributes_of(element: Any) -> Mapping[str, str]:

@@ -122,9 +122,7 @@ def test_feed_and_images_are_locked_apart(warehouse: Warehouse, archive: Archive
     assert [job for job, _ in results(warehouse)] == ["images", "sync", "both", "sync"]
 
 
-def test_a_lost_lock_ends_the_writing(
-    postgres_warehouse: Warehouse, archive: Archive, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_lost_lock_ends_the_writing(postgres_warehouse: Warehouse, archive: Archive) -> None:
     """Dagster goes on with the assets that do not depend on the one that failed."""
     with open_mirror(postgres_warehouse, archive) as mirror:
         store_listings(mirror, {"1": "first"})
@@ -141,8 +139,8 @@ def test_a_lost_lock_ends_the_writing(
                 delete_gone(mirror)
     assert len(rows(postgres_warehouse, sa.select(tables.property_))) == 1
     assert rows(postgres_warehouse, sa.select(ledgers.tombstone)) == []
-    assert results(postgres_warehouse) == [("sync", None)]
-    assert "the run ledger was not closed" in caplog.text
+    # The books need no lock; and nothing was raised that left the block.
+    assert results(postgres_warehouse) == [("sync", "succeeded")]
     with open_mirror(postgres_warehouse, archive) as next_run:
         assert delete_gone(next_run).keys == 1
 
