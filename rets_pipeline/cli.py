@@ -88,13 +88,28 @@ def sandbox(
     seed: Annotated[int, typer.Option(help="Everything follows from it.")] = 7,
     port: Annotated[int, typer.Option(help="0 takes a free one.", envvar="SANDBOX_PORT")] = _PORT,
     advance: Annotated[int, typer.Option(help="Days to age before it answers.", min=0)] = 0,
+    max_photos: Annotated[int, typer.Option(help="That a listing is born with.", min=0)] = 6,
+    generic_listings: Annotated[
+        int, typer.Option(help="Of the generic RETS server beside it, at /rets/login.", min=0)
+    ] = 200,
+    single_session: Annotated[
+        bool, typer.Option("--single-session", help="Refuse a second login.")
+    ] = False,
 ) -> None:
     """Serve invented listings as a DDF server does; it ages on POST /_sandbox/advance?days=1."""
     from rets_pipeline.sandbox.__main__ import main as serve
 
-    numbers = {"listings": listings, "days": days, "seed": seed, "port": port, "advance": advance}
+    numbers = {
+        "listings": listings,
+        "days": days,
+        "seed": seed,
+        "port": port,
+        "advance": advance,
+        "max-photos": max_photos,
+        "generic-listings": generic_listings,
+    }
     words = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
-    raise typer.Exit(serve(words))
+    raise typer.Exit(serve([*words, *(["--single-session"] if single_session else [])]))
 
 
 @app.command()

@@ -87,6 +87,11 @@ class Expectation:
             return cls.of(arguments)
         return cls(all_rows=expect_all, count_required=expect_all)
 
+    @property
+    def from_the_start(self) -> bool:
+        """The first record was asked for: if there are any, one must come, however few fit."""
+        return self.limit != 0 and (self.offset or 0) <= 1
+
     def bounds(self, count: int | None, maxrows: bool) -> tuple[int, int | None]:
         """The smallest and the largest acceptable number of records.
 
@@ -342,6 +347,9 @@ class Answer(Iterator[Record], Generic[Record]):
             raise self._error(CountMismatch, "the answer has no COUNT, so nothing proves it whole")
         if self.count is None and expected.all_rows and self.maxrows:
             raise self._error(CountMismatch, "the server cut the answer at a limit of its own")
+        if self.count and not received and expected.from_the_start:
+            reason = f"the server counts {self.count} records, and none was found in the answer"
+            raise self._error(CountMismatch, reason)
         least, most = expected.bounds(self.count, self.maxrows)
         if received < least or (most is not None and received > most):
             wanted = least if least == most else f"{least} to {most}"

@@ -17,17 +17,12 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from rets_pipeline.rets.images import image_type
 from rets_pipeline.settings import PhotoSettings
 
 _TIMEOUT = (10, 60)
 _REDIRECTS = 3
 _CHUNK = 1 << 16
-_MAGIC = (
-    (b"\xff\xd8\xff", "jpg", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png", "image/png"),
-    (b"GIF87a", "gif", "image/gif"),
-    (b"GIF89a", "gif", "image/gif"),
-)
 
 
 class ImageAbsent(Exception):
@@ -147,12 +142,10 @@ class Downloader:
 
 def _recognized(url: str, data: bytes) -> Image:
     """By its first bytes, whatever the server calls it (DDF: text under HTTP 200 occurs)."""
-    for magic, extension, content_type in _MAGIC:
-        if data.startswith(magic):
-            return Image(data, extension, content_type)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return Image(data, "webp", "image/webp")
-    raise ImageRefused(f"{_place(url)}: the {len(data)} bytes are not an image")
+    found = image_type(data)
+    if found is None:
+        raise ImageRefused(f"{_place(url)}: the {len(data)} bytes are not an image")
+    return Image(data, found.extension, found.content_type)
 
 
 def _matches(host: str, pattern: str) -> bool:
