@@ -20,43 +20,52 @@ from rets_pipeline.sources.ddf.engine import (
     Rest,
     add_rest,
     attribute,
-    local_name,
+    name_and_attributes,
     to_json,
 )
 from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.values import change_token
+from rets_pipeline.sources.plain import NotPlain, plain
 
 _ENGINE = Engine(mapping.PROPERTY)
 _RAW_LIMIT = 1_000_000  # characters of a record kept in the quarantine
 
 
-def parse_listing(record: Any) -> ParsedListing | UnparsedListing:
-    """A ``PropertyDetails`` element as rows.
+def parse_listing(record: Any, known_hash: str | None = None) -> ParsedListing | UnparsedListing:
+    """A ``PropertyDetails`` record as rows.
 
     Args:
-        record: an ``lxml`` element. It is not changed.
+        record: its bytes, from start tag to end tag, or an ``lxml`` element, which is not changed.
+        known_hash: its content's hash, when the caller has it.
+
+    Raises:
+        NotPlain: the bytes are for a parser first.
     """
     try:
-        return _parse(record)
+        parsed = _parse(record if isinstance(record, bytes) else plain(record), known_hash)
+    except NotPlain:
+        raise
     except Exception as error:
         # One record must never end a load of many; the quarantine shows what came.
-        return _unparsed(record, f"cannot be read ({type(error).__name__})")
+        parsed = f"cannot be read ({type(error).__name__})"
+    return _unparsed(record, parsed) if isinstance(parsed, str) else parsed
 
 
-def _parse(record: etree._Element) -> ParsedListing | UnparsedListing:
-    name = local_name(record.tag)
+def _parse(record: bytes, known_hash: str | None) -> ParsedListing | str:
+    """The listing, or what is wrong with the record."""
+    name, _ = name_and_attributes(record)
     if name.lower() != "propertydetails":
-        return _unparsed(record, f"is a {name or 'comment'}, not a PropertyDetails")
+        return f"is a {name}, not a PropertyDetails"
     item, problems = _ENGINE.read(record)
     key = item.row["listing_key"]
     if key is None or not is_key(key):
-        return _unparsed(record, "has no usable ID")
+        return "has no usable ID"
     listing = _Listing(key, item, problems)
     return ParsedListing(
         listing_key=key,
         payload_timestamp=item.row["modification_timestamp"],
-        content_hash=content_hash(etree.tostring(record, with_tail=False)),
+        content_hash=known_hash or content_hash(record),
         rows=listing.rows(),
         problems=problems,
     )
@@ -71,8 +80,12 @@ def record_key(attributes: Mapping[str, str]) -> str | None:
 def _unparsed(record: Any, reason: str) -> UnparsedListing:
     key = None
     try:
-        raw = etree.tostring(record, encoding="unicode", with_tail=False)
-        key = record_key(record.attrib)
+        if isinstance(record, bytes):
+            raw = record.decode(errors="replace")
+            key = record_key(dict(name_and_attributes(record)[1]))
+        else:
+            raw = etree.tostring(record, encoding="unicode", with_tail=False)
+            key = record_key(record.attrib)
     except Exception:
         raw = repr(record)
     return UnparsedListing(key, Problem("", f"the record {reason}", raw[:_RAW_LIMIT]))

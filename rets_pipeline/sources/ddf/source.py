@@ -59,6 +59,6 @@ class DdfSource:
         """The key of a record, from its root element's attributes; None when it is unusable."""
         return parse.record_key(attributes)
 
-    def parse(self, record: Any) -> ParsedListing | UnparsedListing:
+    def parse(self, record: Any, known_hash: str | None = None) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` element as rows. It never raises for bad content."""
-        return parse.parse_listing(record)
+        return parse.parse_listing(record, known_hash)
