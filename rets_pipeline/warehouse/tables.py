@@ -333,10 +333,15 @@ member = sa.Table(
     _moment("photo_last_updated", "DDF: AgentDetails/PhotoLastUpdated"),
     _text("photo_thumbnail_url", "DDF: AgentDetails/Photo/ThumbnailURL"),
     _text("photo_url", "DDF: AgentDetails/Photo/LargePhotoURL"),
+    _text(
+        "photo_unreliable_last_updated",
+        "DDF: AgentDetails/Photo/LastUpdated; day and month may be swapped",
+    ),
     _moment("modification_timestamp", "ModificationTimestamp; from its own search only"),
     _text("observed_in", "rets_pipeline: Property, or Member (its own search)", nullable=False),
     _text("pull_id", "rets_pipeline: the pull that brought this row"),
     _source_fields(),
+    _source_fields("uncompared_fields"),
     comment="Member; the agents, seen inside listings or by a search of their own",
 )
 
@@ -365,6 +370,7 @@ office = sa.Table(
     _text("observed_in", "rets_pipeline: Property, or Office (its own search)", nullable=False),
     _text("pull_id", "rets_pipeline: the pull that brought this row"),
     _source_fields(),
+    _source_fields("uncompared_fields"),
     comment="Office; the offices, seen inside listings or by a search of their own",
 )
 
@@ -478,8 +484,16 @@ SHARED_TABLES: tuple[SharedTable, ...] = (
 #: They are stored, and take no part in any comparison of rows.
 UNCOMPARED_COLUMNS: dict[str, frozenset[str]] = {
     "media": frozenset({"unreliable_last_updated"}),
-    "office": frozenset({"logo_url", "pull_id"}),
-    "member": frozenset({"pull_id"}),
+    "office": frozenset(
+        {
+            "logo_url",
+            "logo_last_updated",
+            "modification_timestamp",
+            "pull_id",
+            "uncompared_fields",
+        }
+    ),
+    "member": frozenset({"modification_timestamp", "pull_id", "uncompared_fields"}),
     "property": frozenset({"modification_timestamp"}),
     "property_member": frozenset({"uncompared_fields"}),
 }

@@ -31,7 +31,7 @@ class Rule:
         keep_text: the text as it came goes to ``source_fields`` too, because the value never
             says all of it.
         repeated: the element occurs many times; the column gets the list of the texts.
-        uncompared: the text goes to ``uncompared_fields`` of the listing's own row under its path:
+        uncompared: the text goes to ``uncompared_fields`` of the record's own row under its path:
             it changes without meaning anything, so it must not stand where rows are compared.
     """
 
@@ -130,7 +130,11 @@ MEMBER_RULES = (
     Rule("PhotoLastUpdated", "photo_last_updated", values.utc_timestamp),
     Rule("Photo/ThumbnailURL", "photo_thumbnail_url"),
     Rule("Photo/LargePhotoURL", "photo_url"),
+    Rule("Photo/LastUpdated", "photo_unreliable_last_updated"),
 )
+
+#: Where dates stand that follow an office's own LastUpdated; the first that can be read counts.
+LOGO_MOMENTS = ("Logo/LogoLastUpdated", "Logo/LastUpdated")
 
 #: An office inside a listing. Its dates follow the listing's: they say nothing about the office.
 OFFICE_IN_LISTING = Group(
@@ -140,8 +144,35 @@ OFFICE_IN_LISTING = Group(
         *OFFICE_RULES,
         _uncompared("@LastUpdated"),
         _uncompared("LogoLastUpdated"),
-        _uncompared("Logo/LastUpdated"),
-        _uncompared("Logo/LogoLastUpdated"),
+        *map(_uncompared, LOGO_MOMENTS),
+    ),
+    (PHONE, WEBSITE),
+)
+
+#: An office in the answer to its own search.
+OFFICE = Group(
+    "",
+    "office",
+    (
+        *OFFICE_RULES,
+        Rule("@LastUpdated", "modification_timestamp", values.utc_timestamp),
+        Rule("LogoLastUpdated", "logo_last_updated", values.utc_timestamp),
+        *map(_uncompared, LOGO_MOMENTS),
+    ),
+    (PHONE, WEBSITE),
+)
+
+#: An agent in the answer to its own search. Its office is named there and described elsewhere.
+AGENT = Group(
+    "",
+    "member",
+    (
+        *MEMBER_RULES,
+        Rule("@LastUpdated", "modification_timestamp", values.utc_timestamp),
+        Rule("Office/@ID", "office_key"),
+        _uncompared("Office/@LastUpdated"),
+        _uncompared("Office/LogoLastUpdated"),
+        *(_uncompared(f"Office/{path}") for path in LOGO_MOMENTS),
     ),
     (PHONE, WEBSITE),
 )

@@ -6,7 +6,7 @@ columns. What does not: single values (``mapping``, ``values``), and anything ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,16 +19,15 @@ from rets_pipeline.sources.ddf.engine import (
     Item,
     Rest,
     add_rest,
-    attribute,
     local_name,
     to_json,
 )
 from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
+from rets_pipeline.sources.ddf.records import contacts, refusal
 from rets_pipeline.sources.ddf.values import change_token
 
 _ENGINE = Engine(mapping.PROPERTY)
-_RAW_LIMIT = 1_000_000  # characters of a record kept in the quarantine
 
 
 def parse_listing(record: Any) -> ParsedListing | UnparsedListing:
@@ -62,20 +61,8 @@ def _parse(record: etree._Element) -> ParsedListing | UnparsedListing:
     )
 
 
-def record_key(attributes: Mapping[str, str]) -> str | None:
-    """The key in a record's attributes; None when it is missing or unusable."""
-    key = attribute(attributes, "id").strip()
-    return key if is_key(key) else None
-
-
 def _unparsed(record: Any, reason: str) -> UnparsedListing:
-    key = None
-    try:
-        raw = etree.tostring(record, encoding="unicode", with_tail=False)
-        key = record_key(record.attrib)
-    except Exception:
-        raw = repr(record)
-    return UnparsedListing(key, Problem("", f"the record {reason}", raw[:_RAW_LIMIT]))
+    return UnparsedListing(*refusal(record, reason))
 
 
 @dataclass(slots=True)
@@ -244,8 +231,8 @@ class _Listing:
             return None, add_rest(rest, "Agent", _without_offices(to_json(item.element)))
         row["office_key"] = office_key
         row["observed_in"] = "Property"
-        row["source_fields"] = row["modification_timestamp"] = None
-        phones, websites, rest = _contacts(item, "Member", key, rest)
+        row["source_fields"] = row["modification_timestamp"] = row["uncompared_fields"] = None
+        phones, websites, rest = contacts(item, "Member", key, rest)
         if key in self._members.entries:
             self._problems.append(Problem("AgentDetails/@ID", "an agent that occurs twice", key))
         if not self._members.add(row, phones, websites):
@@ -264,7 +251,7 @@ class _Listing:
         uncompared: Rest | None = None
         for item in offices:
             row = item.row
-            moments = row.pop("uncompared_fields")
+            moments, row["uncompared_fields"] = row["uncompared_fields"], None
             found: str | None = row["office_key"]
             if found is None or key is not None:
                 reason = "an office without a key" if found is None else "a second office"
@@ -283,29 +270,10 @@ class _Listing:
         row["observed_in"] = "Property"
         row["source_fields"] = row["modification_timestamp"] = row["logo_last_updated"] = None
         office_rest = item.rest
-        phones, websites, office_rest = _contacts(item, "Office", key, office_rest)
+        phones, websites, office_rest = contacts(item, "Office", key, office_rest)
         if not self._offices.add(row, phones, websites):
             office_rest = _without_moments(to_json(item.element))
         return rest if office_rest is None else add_rest(rest, "Office", office_rest)
-
-
-def _contacts(
-    item: Item, resource_name: str, key: str, rest: Rest | None
-) -> tuple[list[Row], list[Row], Rest | None]:
-    """The phones and websites of a member or an office."""
-    found: list[list[Row]] = []
-    for group in (mapping.PHONE, mapping.WEBSITE):
-        rows = []
-        for order, inner in enumerate(item.items.get(group.path, ()), 1):
-            row = inner.row
-            row["resource_name"] = resource_name
-            row["resource_record_key"] = key
-            row["order"] = order
-            rows.append(row)
-            if inner.rest is not None:
-                rest = add_rest(rest, group.path, inner.rest)
-        found.append(rows)
-    return found[0], found[1], rest
 
 
 def _entries(items: Iterable[Item], name: str) -> tuple[list[Row] | None, list[str] | None]:

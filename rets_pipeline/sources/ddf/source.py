@@ -12,6 +12,7 @@ from typing import Any
 from rets_pipeline.sources.base import MasterListEntry, ParsedListing, Search, UnparsedListing
 from rets_pipeline.sources.ddf import parse, queries
 from rets_pipeline.sources.ddf.engine import attribute
+from rets_pipeline.sources.ddf.records import record_key
 from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp
 
 
@@ -57,7 +58,7 @@ class DdfSource:
 
     def detail_key(self, attributes: Mapping[str, str]) -> str | None:
         """The key of a record, from its root element's attributes; None when it is unusable."""
-        return parse.record_key(attributes)
+        return record_key(attributes)
 
     def parse(self, record: Any) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` element as rows. It never raises for bad content."""

@@ -310,6 +310,12 @@ def upgrade() -> None:
             "photo_url", sa.Text(), nullable=True, comment="DDF: AgentDetails/Photo/LargePhotoURL"
         ),
         sa.Column(
+            "photo_unreliable_last_updated",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AgentDetails/Photo/LastUpdated; day and month may be swapped",
+        ),
+        sa.Column(
             "modification_timestamp",
             types.UtcTimestamp(),
             nullable=True,
@@ -329,6 +335,12 @@ def upgrade() -> None:
         ),
         sa.Column(
             "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.Column(
+            "uncompared_fields",
             types.json_type(),
             nullable=True,
             comment="rets_pipeline: what no column took, under the source's names",
@@ -394,6 +406,12 @@ def upgrade() -> None:
         ),
         sa.Column(
             "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.Column(
+            "uncompared_fields",
             types.json_type(),
             nullable=True,
             comment="rets_pipeline: what no column took, under the source's names",
