@@ -185,6 +185,14 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
             pulls.failed(connection, pull, parsed.reason)
 
 
+def total(pulls: Iterable[ParsedPull]) -> Counts:
+    """What some loads did together."""
+    counts = Counts()
+    for parsed in pulls:
+        counts.add(parsed.counts or Counts())
+    return counts
+
+
 def _load(connection: sa.Connection, parsed: ParsedPull) -> Load | RecordLoad:
     pull, keys, replay = parsed.manifest.pull, parsed.manifest.keys, parsed.replay
     if parsed.resource is LISTINGS:

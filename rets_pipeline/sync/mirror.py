@@ -154,11 +154,6 @@ class Mirror:
         """How the server is asked for a resource."""
         return self.source if resource is LISTINGS else self.source.others[resource.name]
 
-    @property
-    def others(self) -> list[Resource]:
-        """The resources beside listings that the server has searches for."""
-        return [resource for resource in OTHERS if resource.name in self.source.others]
-
     def requests_made(self) -> int:
         """How many requests the session has sent."""
         return self._session.statistics.requests if self._session else 0
@@ -197,6 +192,11 @@ class Mirror:
         except sa.exc.DBAPIError as error:
             # The run's own fault tells more than the books that could not be closed.
             logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, error.orig)
+
+
+def others_of(source: Source) -> list[Resource]:
+    """The resources beside listings that a source has searches for."""
+    return [resource for resource in OTHERS if resource.name in source.others]
 
 
 def action(resource: Resource, step: str) -> str:

@@ -39,7 +39,7 @@ def sync(
     """Converge once.
 
     Args:
-        resource: what converges; one of :attr:`Mirror.others`, or listings.
+        resource: what converges.
         days: only listings whose timestamp belongs to one of them; None means all.
         allow_deletions: the largest number of gone records that passes the guard.
 
