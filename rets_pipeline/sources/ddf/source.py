@@ -6,7 +6,7 @@ queries, rules, values, rows; each has a module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rets_pipeline.sources.base import (
@@ -21,7 +21,7 @@ from rets_pipeline.sources.base import (
 from rets_pipeline.sources.ddf import parse, people, queries
 from rets_pipeline.sources.ddf.engine import attribute
 from rets_pipeline.sources.ddf.records import record_key
-from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp
+from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp, values_with_commas
 
 
 class _Searches:
@@ -98,10 +98,17 @@ class DdfSource(_Searches):
 
     Args:
         culture: ``en-CA`` or ``fr-CA``; None: the server's default.
+        lookups: values by lookup, as the server's METADATA-LOOKUP_TYPE has them (``LongValue``):
+            those with commas inside are then kept whole. The documentation's are known without.
     """
 
-    def __init__(self, culture: str | None = None) -> None:
+    def __init__(
+        self,
+        culture: str | None = None,
+        lookups: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         super().__init__("Property", culture)
+        self._known = None if lookups is None else tuple(values_with_commas(lookups).items())
         self.others: Mapping[str, ResourceSource] = {
             "Member": DdfPeople("Agent", people.parse_member, culture),
             "Office": DdfPeople("Office", people.parse_office, culture),
@@ -109,4 +116,4 @@ class DdfSource(_Searches):
 
     def parse(self, record: Any) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` element as rows. It never raises for bad content."""
-        return parse.parse_listing(record)
+        return parse.parse_listing(record, self._known)
