@@ -8,33 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, ledgers, tables
+from rets_pipeline.warehouse import bulk, ledgers, quarantine, rules, tables
 from rets_pipeline.warehouse.pulls import Pull
-
-#: the wait after the first attempt in vain; it doubles with each further one
-FIRST_DELAY = timedelta(minutes=15)
-LONGEST_DELAY = timedelta(days=1)
+from rets_pipeline.warehouse.quarantine import ProblemLike
+from rets_pipeline.warehouse.rules import Held
 
 #: keys named in one statement; databases limit its parameters
 _KEYS_AT_ONCE = 500
 
 Row = dict[str, Any]
-
-
-class ProblemLike(Protocol):
-    """A value or a record that could not be understood."""
-
-    @property
-    def field(self) -> str: ...  # noqa: D102
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-    @property
-    def raw(self) -> str: ...  # noqa: D102
 
 
 class ListingLike(Protocol):
@@ -68,26 +55,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What the ledgers say of a key."""
-
-    pull_id: str | None = None
-    content_hash: str | None = None
-    state: str | None = None
-    attempts: int = 0
-    live: bool = False
-    gone_by: str | None = None  # the master list that lacked it
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
-    """A record that cannot be a listing.
+    """A record that cannot become rows.
 
     Attributes:
-        listing_key: None when not even the key could be read.
+        key: None when not even the key could be read.
     """
 
-    listing_key: str | None
+    key: str | None
     problem: ProblemLike
 
 
@@ -128,10 +103,10 @@ class Load:
             self._load(latest[start : start + _KEYS_AT_ONCE])
         for start in range(0, len(refused), _KEYS_AT_ONCE):
             some = refused[start : start + _KEYS_AT_ONCE]
-            held = self._held([item.listing_key for item in some if item.listing_key is not None])
+            held = self._held([item.key for item in some if item.key is not None])
             self._answered.update(held)
             for record in some:
-                self._refuse(record, held.get(record.listing_key or "", _Held()))
+                self._refuse(record, held.get(record.key or "", Held()))
 
     def _load(self, listings: list[ListingLike]) -> None:
         held = self._held([listing.listing_key for listing in listings])
@@ -153,7 +128,7 @@ class Load:
                 self._note_attempt(key, "not_returned", held[key])
         return self.counts
 
-    def _held(self, keys: Sequence[str]) -> dict[str, _Held]:
+    def _held(self, keys: Sequence[str]) -> dict[str, Held]:
         sync, tomb, listing = ledgers.listing_sync, ledgers.tombstone, tables.property_
         gone: dict[str, str] = {
             row.listing_key: row.master_pull_id
@@ -176,29 +151,22 @@ class Load:
             )
             .where(sync.c.feed == self._feed, sync.c.listing_key.in_(keys))
         )  # fmt: skip
-        held = {key: _Held(gone_by=gone.get(key)) for key in keys}
+        held = {key: Held(gone_by=gone.get(key)) for key in keys}
         for row in rows:
-            held[row.listing_key] = _Held(
+            held[row.listing_key] = Held(
                 row.pull_id, row.content_hash, row.state, row.attempts, row.live,
                 gone.get(row.listing_key),
             )  # fmt: skip
         return held
 
-    def _is_superseded(self, held: _Held) -> bool:
-        """Order is the order of observation, whatever the timestamps say."""
-        later = held.pull_id is not None and held.pull_id > self._pull.pull_id
-        return later or (held.gone_by is not None and held.gone_by > self._pull.pull_id)
+    def _is_superseded(self, held: Held) -> bool:
+        return rules.is_superseded(held, self._pull.pull_id)
 
-    def _is_equal(self, listing: ListingLike, held: dict[str, _Held]) -> bool:
+    def _is_equal(self, listing: ListingLike, held: dict[str, Held]) -> bool:
         before = held[listing.listing_key]
-        return (
-            not self._replay
-            and before.live
-            and before.state == "loaded"
-            and before.content_hash == listing.content_hash
-        )
+        return not self._replay and rules.is_equal(before, listing.content_hash)
 
-    def _write(self, listings: list[ListingLike], held: dict[str, _Held]) -> None:
+    def _write(self, listings: list[ListingLike], held: dict[str, Held]) -> None:
         """Write together; when the database refuses, find the one that it refuses."""
         if not listings:
             return
@@ -206,14 +174,14 @@ class Load:
             with self._connection.begin_nested():
                 self._replace(listings)
         except (sa.exc.StatementError, OverflowError, UnicodeEncodeError) as error:
-            if not _is_about_the_row(error):
+            if not rules.is_about_the_row(error):
                 raise
             if len(listings) > 1:
                 for listing in listings:
                     self._write([listing], held)
                 return
             key = listings[0].listing_key
-            self._refuse(Refused(key, _refusal(error)), held[key])
+            self._refuse(Refused(key, rules.refusal(error)), held[key])
             return
         for listing in listings:
             if held[listing.listing_key].live:
@@ -301,24 +269,7 @@ class Load:
     def _write_problems(
         self, problems: list[tuple[str | None, ProblemLike]], keys: Sequence[str]
     ) -> None:
-        if keys:
-            self._delete(ledgers.quarantine, keys)
-        bulk.insert(
-            self._connection,
-            ledgers.quarantine,
-            [
-                {
-                    "feed": self._feed,
-                    "listing_key": key,
-                    "pull_id": self._pull.pull_id,
-                    "field": _storable(problem.field),
-                    "reason": _storable(problem.reason),
-                    "raw": _storable(problem.raw),
-                    "noted_at": self._now,
-                }
-                for key, problem in problems
-            ],
-        )
+        quarantine.replace(self._connection, self._pull, "Property", problems, keys, self._now)
 
     def _write_ledger(self, listings: Sequence[ListingLike]) -> None:
         bulk.upsert(
@@ -342,33 +293,25 @@ class Load:
             ],
         )
 
-    def _refuse(self, record: Refused, held: _Held) -> None:
-        if record.listing_key is None:
+    def _refuse(self, record: Refused, held: Held) -> None:
+        if record.key is None:
             self._note_without_key(record.problem)
         elif self._is_superseded(held):
             self.counts.superseded += 1
             return
         else:
-            self._write_problems([(record.listing_key, record.problem)], [record.listing_key])
-            self._note_attempt(record.listing_key, "quarantined", held)
+            self._write_problems([(record.key, record.problem)], [record.key])
+            self._note_attempt(record.key, "quarantined", held)
             return
         self.counts.quarantined += 1
 
     def _note_without_key(self, problem: ProblemLike) -> None:
-        """Nothing but the pull identifies such records: loaded again, it notes them anew."""
         if not self._noted_without_key:
-            table = ledgers.quarantine
-            self._connection.execute(
-                sa.delete(table).where(
-                    table.c.feed == self._feed,
-                    table.c.listing_key.is_(None),
-                    table.c.pull_id == self._pull.pull_id,
-                )
-            )
+            quarantine.forget_without_key(self._connection, self._pull)
             self._noted_without_key = True
         self._write_problems([(None, problem)], [])
 
-    def _note_attempt(self, key: str, state: str, held: _Held) -> None:
+    def _note_attempt(self, key: str, state: str, held: Held) -> None:
         """An attempt in vain: the next one later each time, and at once when the key changes."""
         if self._is_superseded(held) or (self._replay and held.pull_id == self._pull.pull_id):
             self.counts.superseded += 1
@@ -378,7 +321,6 @@ class Load:
         else:
             self.counts.not_returned += 1
         attempts = held.attempts + 1
-        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 16))
         bulk.upsert(
             self._connection,
             ledgers.listing_sync,
@@ -390,38 +332,10 @@ class Load:
                     "pull_id": self._pull.pull_id,
                     "state": state,
                     "attempts": attempts,
-                    "next_attempt": self._now + delay,
+                    "next_attempt": rules.next_attempt(attempts, self._now),
                 }
             ],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _DatabaseProblem:
-    field: str
-    reason: str
-    raw: str
-
-
-def _is_about_the_row(error: Exception) -> bool:
-    """Whether other rows may fare better: not with a full disk, a lost connection, a deadlock."""
-    if not isinstance(error, sa.exc.DBAPIError):
-        return True  # a value that could not even be sent
-    if isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError)):
-        return not error.connection_invalidated
-    # Postgres, class 54: too long for an index, say.
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
-
-
-def _refusal(error: Exception) -> _DatabaseProblem:
-    cause = error.orig if isinstance(error, sa.exc.StatementError) else error
-    lines = str(cause).strip().splitlines() or ["unknown"]
-    return _DatabaseProblem("", f"the database refused the listing: {lines[0]}", "")
-
-
-def _storable(text: str) -> str:
-    """Text that every database takes: Postgres stores no NUL."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _whole(table: sa.Table, rows: list[Row]) -> list[Row]:

@@ -62,6 +62,11 @@ class Item:
         self.items: dict[str, list[Item]] = {}
 
     @property
+    def name(self) -> str:
+        """The element's name, as written."""
+        return _root_tag(self._pieces[self._at]).name
+
+    @property
     def element(self) -> Element:
         """The element that was read."""
         return Element(self._pieces, self._at)
@@ -297,7 +302,7 @@ def attribute(attributes: Mapping[str, str], name: str) -> str:
 # same one for an empty element. The text behind an end tag belongs to the element around it.
 
 
-def _read(
+def _read(  # noqa: C901 - nearly all the time goes here, and calls are what takes it
     node: _Node, tag: _Tag, at: int, item: Item, problems: list[Problem]
 ) -> tuple[Rest | None, int]:
     """Read an element's own text, attributes and children into ``item.row``.
@@ -345,7 +350,8 @@ def _read(
 def _add_group(tag: _Tag, at: int, item: Item, problems: list[Problem]) -> int:
     """Read an element that becomes a row."""
     node = tag.node
-    assert node is not None and node.group is not None
+    assert node is not None
+    assert node.group is not None
     inner = Item(item._pieces, at, node.template.copy())
     items, path = item.items, node.group.path
     if path in items:
