@@ -7,25 +7,27 @@ order and replacement (``warehouse.load``).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from lxml import etree
 
-from rets_pipeline.rets import RetsError, read_search
+from rets_pipeline.rets import RetsError
 from rets_pipeline.sources.base import (
     ParsedListing,
     ParsedRecord,
     Problem,
+    RecordHead,
     ResourceSource,
     UnparsedListing,
     UnparsedRecord,
 )
+from rets_pipeline.sources.plain import NotPlain
 from rets_pipeline.sync.days import DayRange
-from rets_pipeline.sync.mirror import Mirror, attributes_of
+from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.pages import Page
 from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_page
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
@@ -36,16 +38,43 @@ from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 logger = logging.getLogger(__name__)
 
+#: records read and loaded together; so many fit into memory, whatever their number in all
+RECORDS_AT_ONCE = 500
+
 Parsed = ParsedListing | ParsedRecord
 Unparsed = UnparsedListing | UnparsedRecord
 
 
-@dataclass(slots=True)
 class Batch:
-    """Some records of a pull: those that became rows, and those that could not be read."""
+    """Some records of a pull, which are read only when their heads say something new.
 
-    records: list[Any] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    Args:
+        read: the records of those places as rows, or why they cannot be.
+        heads: of all records.
+    """
+
+    def __init__(
+        self,
+        heads: list[RecordHead],
+        read: Callable[[Sequence[int]], Iterable[Parsed | Unparsed]],
+    ) -> None:
+        self.heads = heads
+        self._read = read
+
+    def read(self, known: Container[str]) -> tuple[list[Any], list[Refused]]:
+        """The records that became rows, and those that could not be read.
+
+        Args:
+            known: keys whose records are left out.
+        """
+        places = [place for place, head in enumerate(self.heads) if head.key not in known]
+        records, refused = [], []
+        for result in self._read(places):
+            if isinstance(result, UnparsedListing | UnparsedRecord):
+                refused.append(Refused(result.key, result.problem))
+            else:
+                records.append(result)
+        return records, refused
 
 
 @dataclass(slots=True)
@@ -54,7 +83,7 @@ class ParsedPull:
 
     Attributes:
         resource: that its records belong to.
-        batches: a page's records each; parsed when drawn.
+        batches: some records each, in the order of the pages; read from the archive when drawn.
         counts: set by :func:`apply`.
         reason: set by :func:`apply` when the pull could not be applied.
     """
@@ -156,7 +185,7 @@ def parse(
     *,
     replay: bool = False,
 ) -> Iterator[ParsedPull]:
-    """The pulls as rows. Draw a pull's batches before the next pull."""
+    """The pulls, to be read by and by. Draw a pull's batches before the next pull."""
     for number, manifest in enumerate(manifests):
         mirror.progress("loading", number, len(manifests))
         batches = _batches(mirror, manifest, mirror.source_of(resource))
@@ -175,7 +204,7 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
         with transaction(mirror.connection) as connection:
             load = _load(connection, parsed)
             for batch in parsed.batches:
-                load.batch(batch.records, batch.refused)
+                load.batch(*batch.read(load.known(batch.heads)))
             parsed.counts = load.finish()
             pulls.applied(connection, pull)
     except (BrokenPull, RetsError) as error:
@@ -203,39 +232,67 @@ def _load(connection: sa.Connection, parsed: ParsedPull) -> Load | RecordLoad:
 def _batches(mirror: Mirror, manifest: Manifest, source: ResourceSource) -> Iterator[Batch]:
     if manifest.broken is not None:
         raise BrokenPull(manifest.broken)
+    waiting: list[tuple[Page, bytes, RecordHead]] = []
     for page in manifest.pages:
-        data = read_page(mirror.archive, manifest.pull, page)
-        batch = Batch()
-        with read_search([data], record=source.detail_record) as answer:
-            for element in answer:
-                _add(batch, _parsed(mirror, source, element), manifest)
-        yield batch
+        found = Page(read_page(mirror.archive, manifest.pull, page), source.detail_record)
+        for record in found.records:
+            head = source.head(record)
+            if _is_asked_for(head, manifest):
+                waiting.append((found, record, head))
+        if len(waiting) >= RECORDS_AT_ONCE:
+            yield _batch(mirror, source, waiting, manifest)
+            waiting = []
+    if waiting:
+        yield _batch(mirror, source, waiting, manifest)
 
 
-def _parsed(mirror: Mirror, source: ResourceSource, element: Any) -> Parsed | Unparsed:
+def _batch(
+    mirror: Mirror,
+    source: ResourceSource,
+    found: list[tuple[Page, bytes, RecordHead]],
+    manifest: Manifest,
+) -> Batch:
+    def read(places: Sequence[int]) -> Iterator[Parsed | Unparsed]:
+        for page, record, head in (found[place] for place in places):
+            result = _parsed(mirror, source, page, record, head)
+            if head.key is not None and manifest.keys[head.key] is None:
+                _note_unread_timestamp(result)
+            yield result
+
+    return Batch([head for _, _, head in found], read)
+
+
+def _parsed(
+    mirror: Mirror, source: ResourceSource, page: Page, record: bytes, head: RecordHead
+) -> Parsed | Unparsed:
     """A record as rows; a fault in a mapping costs that record and no other."""
+    record = page.readable(record)
     try:
-        return source.parse(element)
+        try:
+            return source.parse(record, head.content_hash)
+        except NotPlain:
+            return source.parse(page.repaired(record), head.content_hash)
+    except RetsError:
+        raise
     except Exception as error:
-        key = source.detail_key(attributes_of(element))
-        logger.exception("feed %s: record %s cannot be parsed", mirror.feed.name, key)
-        raw = etree.tostring(element, encoding="unicode")
-        return UnparsedRecord(key, Problem("", f"the mapping failed: {error!r}", raw))
+        logger.exception("feed %s: record %s cannot be parsed", mirror.feed.name, head.key)
+        raw = record.decode(errors="replace")
+        return UnparsedRecord(head.key, Problem("", f"the mapping failed: {error!r}", raw))
 
 
-def _add(batch: Batch, result: Parsed | Unparsed, manifest: Manifest) -> None:
-    key = result.key
-    if key is not None and key not in manifest.keys:
-        logger.warning(
-            "feed %s: record %s was returned though nobody asked for it; left in the archive",
-            manifest.pull.feed,
-            key,
+def _is_asked_for(head: RecordHead, manifest: Manifest) -> bool:
+    if head.key is None or head.key in manifest.keys:
+        return True
+    logger.warning(
+        "feed %s: record %s was returned though nobody asked for it; left in the archive",
+        manifest.pull.feed,
+        head.key,
+    )
+    return False
+
+
+def _note_unread_timestamp(result: Parsed | Unparsed) -> None:
+    if isinstance(result, ParsedListing | ParsedRecord):
+        result.problems.append(
+            Problem("LastUpdated", "the master list's timestamp could not be read", "")
         )
-    elif isinstance(result, UnparsedListing | UnparsedRecord):
-        batch.refused.append(Refused(key, result.problem))
-    else:
-        if manifest.keys[result.key] is None:
-            result.problems.append(
-                Problem("LastUpdated", "the master list's timestamp could not be read", "")
-            )
-        batch.records.append(result)

@@ -17,7 +17,7 @@ from rets_pipeline.warehouse.load import Counts, Refused, Row
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.quarantine import ProblemLike
 from rets_pipeline.warehouse.resources import Resource
-from rets_pipeline.warehouse.rules import Held
+from rets_pipeline.warehouse.rules import HeadLike, Held
 
 #: keys named in one statement; databases limit its parameters
 _KEYS_AT_ONCE = 500
@@ -70,6 +70,21 @@ class RecordLoad:
         self._replay = replay
         self._noted_without_key = False
         self._now = now or datetime.now(UTC)
+
+    def known(self, heads: Sequence[HeadLike]) -> set[str]:
+        """Take note of records that need not be read; see :meth:`load.Load.known`.
+
+        Args:
+            heads: of the next batch.
+        """
+        held = self._held(list({head.key for head in heads if head.key is not None}))
+        superseded, equal = rules.settled(heads, held, self._pull.pull_id, replay=self._replay)
+        self.counts.superseded += len(superseded)
+        self.counts.unchanged += len(equal)
+        self._write_ledger(equal)
+        done = {head.key for head in (*superseded, *equal) if head.key is not None}
+        self._answered |= done
+        return done
 
     def batch(self, records: Iterable[RecordLike], refused: Sequence[Refused] = ()) -> None:
         """Load some records of the pull; a few hundred at a time keep memory flat."""
@@ -204,11 +219,11 @@ class RecordLoad:
             self._connection, self._pull, self._resource.name, problems, keys, self._now
         )
 
-    def _write_ledger(self, records: Sequence[RecordLike]) -> None:
+    def _write_ledger(self, records: Sequence[RecordLike | HeadLike]) -> None:
         self._note(
             {
-                **self._resource.ledger_row(self._feed, record.key),
-                "master_timestamp": self._asked.get(record.key, record.payload_timestamp),
+                **self._resource.ledger_row(self._feed, record.key or ""),
+                "master_timestamp": self._asked.get(record.key or "", record.payload_timestamp),
                 "payload_timestamp": record.payload_timestamp,
                 "content_hash": record.content_hash,
                 "pull_id": self._pull.pull_id,

@@ -5,8 +5,11 @@ What belongs here: decisions about one record, whatever its resource. What does 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import sqlalchemy as sa
 
@@ -27,6 +30,17 @@ class Held:
     gone_by: str | None = None  # the master list that lacked it
 
 
+class HeadLike(Protocol):
+    """What a record says without being read."""
+
+    @property
+    def key(self) -> str | None: ...  # noqa: D102
+    @property
+    def payload_timestamp(self) -> datetime | None: ...  # noqa: D102
+    @property
+    def content_hash(self) -> str: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseProblem:
     """A record that the database refused."""
@@ -45,6 +59,27 @@ def is_superseded(held: Held, pull_id: str) -> bool:
 def is_equal(held: Held, content_hash: str) -> bool:
     """Whether what stands in the tables says the same already."""
     return held.live and held.state == "loaded" and held.content_hash == content_hash
+
+
+def settled(
+    heads: Sequence[HeadLike], held: Mapping[str, Held], pull_id: str, *, replay: bool
+) -> tuple[list[HeadLike], list[HeadLike]]:
+    """The records that need not be read: those superseded, and those that say nothing new.
+
+    A key that occurs more than once is left to be read: which of its records counts is not known
+    before all are.
+    """
+    times = Counter(head.key for head in heads)
+    superseded, equal = [], []
+    for head in heads:
+        if head.key is None or times[head.key] > 1:
+            continue
+        before = held[head.key]
+        if is_superseded(before, pull_id):
+            superseded.append(head)
+        elif not replay and is_equal(before, head.content_hash):
+            equal.append(head)
+    return superseded, equal
 
 
 def next_attempt(attempts: int, now: datetime) -> datetime:

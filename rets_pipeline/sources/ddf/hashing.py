@@ -66,7 +66,8 @@ def without_ticks(url: str) -> str:
 
 def _without_office_moments(part: bytes) -> bytes:
     """What stands before or behind the photos, without the dates of offices."""
-    kept, done = [], 0
+    kept: list[bytes] = []
+    done = 0
     while (start := part.find(b"<Office", done)) >= 0:
         end = part.find(b"</Office", start)
         if end < 0:
