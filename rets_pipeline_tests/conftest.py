@@ -25,6 +25,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: at the end, workers must not wait for one that has begun late."""
+    items.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
+    items.sort(key=lambda item: not item.get_closest_marker("slow"))
+
+
 @dataclass(frozen=True)
 class Backend:
     """A pair of places that the pipeline writes to.
