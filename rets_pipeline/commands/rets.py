@@ -223,8 +223,10 @@ def objects(
             with session.get_object(
                 resource, object_type, {key: number}, location=location
             ) as found:
-                for item in found:
-                    failed += not _kept(item, key, object_type, output)
+                kept = [_kept(item, key, object_type, output) for item in found]
+            failed += kept.count(False)
+            if not kept:
+                errors.print(f"{key} {object_type}: the server has none", markup=False)
     if failed:
         raise typer.Exit(1)
 
