@@ -216,13 +216,14 @@ def objects(
     user_agent: Agent = _AGENT,
 ) -> None:
     """Save the objects of listings, photos say, into a folder."""
-    wanted = {key: number or "*" for key, _, number in (item.partition(":") for item in keys)}
+    wanted: dict[str, list[str]] = {}
+    for key, _, number in (item.partition(":") for item in keys):
+        wanted.setdefault(key, []).append(number or "*")
     failed = 0
     with Server(url, version, user_agent).session() as session:
-        for key, number in wanted.items():  # many servers take one listing at a time
-            with session.get_object(
-                resource, object_type, {key: number}, location=location
-            ) as found:
+        for key, numbers in wanted.items():  # many servers take one listing at a time
+            ids = "*" if "*" in numbers else numbers
+            with session.get_object(resource, object_type, {key: ids}, location=location) as found:
                 kept = [_kept(item, key, object_type, output) for item in found]
             failed += kept.count(False)
             if not kept:
