@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -56,10 +57,18 @@ class Life:
             far a run has come when it is killed.
         sandbox: the server, of this life alone.
         backend: where the mirror is, empty.
+        crash: kills what the runs write to, instead of killing them, and starts it again.
     """
 
-    def __init__(self, seed: int, sandbox: RunningSandbox, backend: Backend) -> None:
+    def __init__(
+        self,
+        seed: int,
+        sandbox: RunningSandbox,
+        backend: Backend,
+        crash: Callable[[], None] | None = None,
+    ) -> None:
         self.events: Counter[str] = Counter()
+        self._crash = crash
         self._random = Random(seed)
         self._sandbox = sandbox
         self.server = Server(sandbox.url, sandbox.login_url)
@@ -140,6 +149,12 @@ class Life:
         running = process.start(self._place, kind)
         spared = self._random.random() < 0.25
         running.join(_LONGEST_SECONDS if spared else self._random.uniform(0, 1.2) * self._seconds)
+        if running.exitcode is None and self._crash is not None and not spared:
+            self._crash()
+            self.events["crashed"] += 1
+            running.join(_LONGEST_SECONDS)
+            if running.exitcode not in (None, DONE):
+                return  # with an error of its own, which names what broke
         if running.exitcode is None:
             running.kill()
             running.join()
