@@ -178,7 +178,7 @@ def _compare_listings(connection: sa.Connection, truth: dict[str, Any]) -> Itera
     for key in sorted(truth.keys() ^ held.keys()):
         yield f"listing {key} is {'missing' if key in truth else 'gone on the server'}"
     for key in sorted(truth.keys() & held.keys()):
-        price = truth[key]["price"]
+        price = truth[key]["price"] or truth[key]["lease"]
         expected = (
             datetime.fromisoformat(truth[key]["last_updated"]).replace(microsecond=0),
             Decimal(price) if price is not None else None,

@@ -77,6 +77,39 @@ class UnparsedListing:
     problem: Problem
 
 
+@dataclass(slots=True)
+class ParsedRecord:
+    """One record of a resource with a search of its own beside listings (Member, Office), as rows.
+
+    Attributes:
+        key: the server's own key, as text.
+        payload_timestamp: the record's own time of change, in UTC; None when unreadable.
+        content_hash: hexadecimal; equal when nothing changed that anybody would want to see.
+        rows: table name to rows, without the columns ``feed`` and ``pull_id``. The resource's own
+            table has one row; its dependents (phones, websites) may be empty.
+        problems: values that were left NULL.
+    """
+
+    key: str
+    payload_timestamp: datetime | None
+    content_hash: str
+    rows: dict[str, list[Row]]
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class UnparsedRecord:
+    """A record of such a resource that could not become rows.
+
+    Attributes:
+        key: its key, or None when not even that could be read.
+        problem: the reason, with the record's text.
+    """
+
+    key: str | None
+    problem: Problem
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """One RETS search, in the protocol's own words (RETS 1.7.2, section 7).

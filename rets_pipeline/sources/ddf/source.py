@@ -6,13 +6,14 @@ rows; each has a module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rets_pipeline.sources.base import MasterListEntry, ParsedListing, Search, UnparsedListing
 from rets_pipeline.sources.ddf import parse, queries
 from rets_pipeline.sources.ddf.engine import attribute
-from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp
+from rets_pipeline.sources.ddf.records import record_key
+from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp, values_with_commas
 
 
 class DdfSource:
@@ -20,12 +21,19 @@ class DdfSource:
 
     Args:
         culture: ``en-CA`` or ``fr-CA``; None: the server's default.
+        lookups: values by lookup, as the server's METADATA-LOOKUP_TYPE has them (``LongValue``):
+            those with commas inside are then kept whole. The documentation's are known without.
     """
 
     detail_record = queries.detail_record("Property")
 
-    def __init__(self, culture: str | None = None) -> None:
+    def __init__(
+        self,
+        culture: str | None = None,
+        lookups: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self._culture = culture
+        self._known = None if lookups is None else tuple(values_with_commas(lookups).items())
 
     def master_list_search(self) -> Search:
         """The search that answers with every key."""
@@ -57,8 +65,8 @@ class DdfSource:
 
     def detail_key(self, attributes: Mapping[str, str]) -> str | None:
         """The key of a record, from its root element's attributes; None when it is unusable."""
-        return parse.record_key(attributes)
+        return record_key(attributes)
 
     def parse(self, record: Any) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` element as rows. It never raises for bad content."""
-        return parse.parse_listing(record)
+        return parse.parse_listing(record, lookups=self._known)

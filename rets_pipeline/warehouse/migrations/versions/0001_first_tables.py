@@ -310,6 +310,12 @@ def upgrade() -> None:
             "photo_url", sa.Text(), nullable=True, comment="DDF: AgentDetails/Photo/LargePhotoURL"
         ),
         sa.Column(
+            "photo_unreliable_last_updated",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AgentDetails/Photo/LastUpdated; day and month may be swapped",
+        ),
+        sa.Column(
             "modification_timestamp",
             types.UtcTimestamp(),
             nullable=True,
@@ -329,6 +335,12 @@ def upgrade() -> None:
         ),
         sa.Column(
             "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.Column(
+            "uncompared_fields",
             types.json_type(),
             nullable=True,
             comment="rets_pipeline: what no column took, under the source's names",
@@ -398,6 +410,12 @@ def upgrade() -> None:
             nullable=True,
             comment="rets_pipeline: what no column took, under the source's names",
         ),
+        sa.Column(
+            "uncompared_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
         sa.PrimaryKeyConstraint("feed", "office_key", name=op.f("pk_office")),
         comment="Office; the offices, seen inside listings or by a search of their own",
     )
@@ -424,15 +442,27 @@ def upgrade() -> None:
         ),
         sa.Column(
             "open_house_start_time",
-            sa.DateTime(),
+            types.UtcTimestamp(),
             nullable=True,
-            comment="OpenHouseStartTime; local to the property, without a zone",
+            comment="OpenHouseStartTime; by property.property_time_zone_name",
         ),
         sa.Column(
             "open_house_end_time",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="OpenHouseEndTime; by property.property_time_zone_name",
+        ),
+        sa.Column(
+            "open_house_start_local",
             sa.DateTime(),
             nullable=True,
-            comment="OpenHouseEndTime; local to the property, without a zone",
+            comment="DDF: Event/StartDateTime; as clocks there show it",
+        ),
+        sa.Column(
+            "open_house_end_local",
+            sa.DateTime(),
+            nullable=True,
+            comment="DDF: Event/EndDateTime; as clocks there show it",
         ),
         sa.Column("open_house_type", sa.Text(), nullable=True, comment="OpenHouseType"),
         sa.Column("open_house_remarks", sa.Text(), nullable=True, comment="OpenHouseRemarks"),
@@ -516,7 +546,10 @@ def upgrade() -> None:
         sa.Column("listing_contract_date", sa.Date(), nullable=True, comment="ListingContractDate"),
         sa.Column("listing_url", sa.Text(), nullable=True, comment="ListingURL"),
         sa.Column(
-            "list_price", sa.Numeric(precision=14, scale=2), nullable=True, comment="ListPrice"
+            "list_price",
+            sa.Numeric(precision=14, scale=2),
+            nullable=True,
+            comment="ListPrice; the lease price when there is no sale price",
         ),
         sa.Column("price_per_time", sa.Text(), nullable=True, comment="DDF: PricePerTime"),
         sa.Column("price_per_unit", sa.Text(), nullable=True, comment="DDF Web API: PricePerUnit"),
@@ -529,6 +562,15 @@ def upgrade() -> None:
         sa.Column("lease_per_unit", sa.Text(), nullable=True, comment="DDF Web API: LeasePerUnit"),
         sa.Column(
             "existing_lease_type", types.json_type(), nullable=True, comment="ExistingLeaseType"
+        ),
+        sa.Column(
+            "lease_term_remaining", sa.Text(), nullable=True, comment="DDF: LeaseTermRemaining"
+        ),
+        sa.Column(
+            "lease_term_remaining_freq",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: LeaseTermRemainingFreq",
         ),
         sa.Column(
             "association_fee",
@@ -548,6 +590,15 @@ def upgrade() -> None:
         sa.Column("association_name", sa.Text(), nullable=True, comment="AssociationName"),
         sa.Column("ownership", sa.Text(), nullable=True, comment="Ownership"),
         sa.Column("public_remarks", sa.Text(), nullable=True, comment="PublicRemarks"),
+        sa.Column(
+            "location_description", sa.Text(), nullable=True, comment="DDF: LocationDescription"
+        ),
+        sa.Column(
+            "additional_information_indicator",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AdditionalInformationIndicator",
+        ),
         sa.Column(
             "unparsed_address",
             sa.Text(),
@@ -578,15 +629,39 @@ def upgrade() -> None:
         sa.Column(
             "longitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Longitude"
         ),
+        sa.Column(
+            "property_time_zone_name",
+            sa.Text(),
+            nullable=True,
+            comment="PropertyTimeZoneName; from province and coordinates",
+        ),
         sa.Column("structure_type", types.json_type(), nullable=True, comment="StructureType"),
         sa.Column(
             "architectural_style", types.json_type(), nullable=True, comment="ArchitecturalStyle"
+        ),
+        sa.Column(
+            "construction_status",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStatus",
         ),
         sa.Column(
             "construction_style_attachment",
             sa.Text(),
             nullable=True,
             comment="DDF: Building/ConstructionStyleAttachment",
+        ),
+        sa.Column(
+            "construction_style_other",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStyleOther",
+        ),
+        sa.Column(
+            "construction_style_split_level",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStyleSplitLevel",
         ),
         sa.Column(
             "construction_materials",
@@ -619,11 +694,45 @@ def upgrade() -> None:
         sa.Column("bathrooms_partial", sa.Integer(), nullable=True, comment="BathroomsPartial"),
         sa.Column("stories", sa.Numeric(precision=6, scale=2), nullable=True, comment="Stories"),
         sa.Column("year_built", sa.Integer(), nullable=True, comment="YearBuilt"),
+        sa.Column(
+            "year_built_effective",
+            sa.Integer(),
+            nullable=True,
+            comment="YearBuiltEffective; the year in renovated_date",
+        ),
+        sa.Column(
+            "renovated_date", sa.Text(), nullable=True, comment="DDF: Building/RenovatedDate"
+        ),
         sa.Column("age", sa.Text(), nullable=True, comment="DDF: Building/Age"),
+        sa.Column("unit_type", sa.Text(), nullable=True, comment="DDF: Building/UnitType"),
+        sa.Column(
+            "size_exterior",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/SizeExterior",
+        ),
+        sa.Column(
+            "size_exterior_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/SizeExterior; its unit",
+        ),
         sa.Column(
             "living_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="LivingArea"
         ),
         sa.Column("living_area_units", sa.Text(), nullable=True, comment="LivingAreaUnits"),
+        sa.Column(
+            "size_interior_finished",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/SizeInteriorFinished",
+        ),
+        sa.Column(
+            "size_interior_finished_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/SizeInteriorFinished; its unit",
+        ),
         sa.Column(
             "total_finished_area",
             sa.Numeric(precision=14, scale=4),
@@ -683,11 +792,58 @@ def upgrade() -> None:
         ),
         sa.Column("electric", types.json_type(), nullable=True, comment="Electric"),
         sa.Column("water_source", types.json_type(), nullable=True, comment="WaterSource"),
+        sa.Column("amperage", types.json_type(), nullable=True, comment="DDF: Building/Amperage"),
+        sa.Column(
+            "ceiling_height",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/CeilingHeight",
+        ),
+        sa.Column(
+            "ceiling_height_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/CeilingHeight; its unit",
+        ),
+        sa.Column(
+            "ceiling_type", types.json_type(), nullable=True, comment="DDF: Building/CeilingType"
+        ),
+        sa.Column(
+            "clear_ceiling_height",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Building/ClearCeilingHeight",
+        ),
+        sa.Column(
+            "store_front", types.json_type(), nullable=True, comment="DDF: Building/StoreFront"
+        ),
         sa.Column("anchors_co_tenants", sa.Text(), nullable=True, comment="AnchorsCoTenants"),
+        sa.Column("vacancy_rate", sa.Text(), nullable=True, comment="DDF: Building/VacancyRate"),
+        sa.Column("boma_rating", sa.Text(), nullable=True, comment="DDF: Building/BomaRating"),
+        sa.Column(
+            "energuide_rating", sa.Text(), nullable=True, comment="DDF: Building/EnerguideRating"
+        ),
+        sa.Column(
+            "leeds_category", sa.Text(), nullable=True, comment="DDF: Building/LeedsCategory"
+        ),
+        sa.Column("leeds_rating", sa.Text(), nullable=True, comment="DDF: Building/LeedsRating"),
+        sa.Column("uffi", sa.Text(), nullable=True, comment="DDF: Building/Uffi"),
         sa.Column(
             "lot_size_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="LotSizeArea"
         ),
         sa.Column("lot_size_units", sa.Text(), nullable=True, comment="LotSizeUnits"),
+        sa.Column(
+            "lot_size_acres",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="LotSizeAcres; lot_size_area, when its unit is known",
+        ),
+        sa.Column(
+            "lot_size_square_feet",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="LotSizeSquareFeet; lot_size_area, when its unit is known",
+        ),
         sa.Column("lot_size_dimensions", sa.Text(), nullable=True, comment="LotSizeDimensions"),
         sa.Column(
             "lot_size_irregular", sa.Text(), nullable=True, comment="DDF: Land/SizeIrregular"
@@ -707,7 +863,56 @@ def upgrade() -> None:
             nullable=True,
             comment="DDF Web API: FrontageLengthNumericUnits",
         ),
+        sa.Column(
+            "size_depth",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/SizeDepth",
+        ),
+        sa.Column(
+            "size_depth_units", sa.Text(), nullable=True, comment="DDF: Land/SizeDepth; its unit"
+        ),
         sa.Column("acreage", sa.Boolean(), nullable=True, comment="DDF: Land/Acreage"),
+        sa.Column("divisible", sa.Boolean(), nullable=True, comment="DDF: Land/Divisible"),
+        sa.Column(
+            "cleared_total",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/ClearedTotal",
+        ),
+        sa.Column(
+            "cleared_total_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Land/ClearedTotal; its unit",
+        ),
+        sa.Column(
+            "pasture_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="PastureArea"
+        ),
+        sa.Column(
+            "farm_land_area_units",
+            sa.Text(),
+            nullable=True,
+            comment="FarmLandAreaUnits; of pasture_area",
+        ),
+        sa.Column(
+            "tiled_total",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/TiledTotal",
+        ),
+        sa.Column(
+            "tiled_total_units", sa.Text(), nullable=True, comment="DDF: Land/TiledTotal; its unit"
+        ),
+        sa.Column(
+            "fence_total",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/FenceTotal",
+        ),
+        sa.Column(
+            "fence_total_units", sa.Text(), nullable=True, comment="DDF: Land/FenceTotal; its unit"
+        ),
         sa.Column("fencing", types.json_type(), nullable=True, comment="Fencing"),
         sa.Column("sewer", types.json_type(), nullable=True, comment="Sewer"),
         sa.Column("access_type", types.json_type(), nullable=True, comment="DDF: Land/AccessType"),
@@ -721,8 +926,19 @@ def upgrade() -> None:
         sa.Column(
             "land_amenities", types.json_type(), nullable=True, comment="DDF: Land/Amenities"
         ),
-        sa.Column("topography", sa.Text(), nullable=True, comment="Topography"),
+        sa.Column("topography", types.json_type(), nullable=True, comment="Topography; each value"),
         sa.Column("fronts_on", sa.Text(), nullable=True, comment="DDF: Land/FrontsOn"),
+        sa.Column(
+            "land_disposition",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Land/LandDisposition",
+        ),
+        sa.Column("soil_evaluation", sa.Text(), nullable=True, comment="DDF: Land/SoilEvaluation"),
+        sa.Column("soil_type", types.json_type(), nullable=True, comment="DDF: Land/SoilType"),
+        sa.Column(
+            "surface_water", types.json_type(), nullable=True, comment="DDF: Land/SurfaceWater"
+        ),
         sa.Column(
             "amenities_near_by", types.json_type(), nullable=True, comment="DDF: AmmenitiesNearBy"
         ),
@@ -753,6 +969,19 @@ def upgrade() -> None:
         sa.Column(
             "documents_available", types.json_type(), nullable=True, comment="DocumentsAvailable"
         ),
+        sa.Column(
+            "communication_type", types.json_type(), nullable=True, comment="DDF: CommunicationType"
+        ),
+        sa.Column("crop", types.json_type(), nullable=True, comment="DDF: Crop"),
+        sa.Column("easement", types.json_type(), nullable=True, comment="DDF: Easement"),
+        sa.Column("farm_type", types.json_type(), nullable=True, comment="DDF: FarmType"),
+        sa.Column(
+            "live_stock_type", types.json_type(), nullable=True, comment="DDF: LiveStockType"
+        ),
+        sa.Column("loading_type", types.json_type(), nullable=True, comment="DDF: LoadingType"),
+        sa.Column("machinery", types.json_type(), nullable=True, comment="DDF: Machinery"),
+        sa.Column("right_type", types.json_type(), nullable=True, comment="DDF: RightType"),
+        sa.Column("sign_type", types.json_type(), nullable=True, comment="DDF: SignType"),
         sa.Column("utilities", types.json_type(), nullable=True, comment="Utilities"),
         sa.Column(
             "utilities_available",
@@ -771,6 +1000,7 @@ def upgrade() -> None:
         sa.Column("zoning", sa.Text(), nullable=True, comment="Zoning"),
         sa.Column("zoning_description", sa.Text(), nullable=True, comment="ZoningDescription"),
         sa.Column("municipal_id", sa.Text(), nullable=True, comment="DDF: MunicipalId"),
+        sa.Column("plan", sa.Text(), nullable=True, comment="DDF: Plan"),
         sa.Column("number_of_buildings", sa.Integer(), nullable=True, comment="NumberOfBuildings"),
         sa.Column("business_type", types.json_type(), nullable=True, comment="BusinessType"),
         sa.Column(
@@ -781,6 +1011,18 @@ def upgrade() -> None:
         ),
         sa.Column("business_name", sa.Text(), nullable=True, comment="BusinessName"),
         sa.Column("franchise", sa.Boolean(), nullable=True, comment="DDF: Business/Franchise"),
+        sa.Column(
+            "year_established",
+            sa.Integer(),
+            nullable=True,
+            comment="YearEstablished; the year in established_date",
+        ),
+        sa.Column(
+            "established_date", sa.Text(), nullable=True, comment="DDF: Business/EstablishedDate"
+        ),
+        sa.Column(
+            "operating_since", sa.Text(), nullable=True, comment="DDF: Business/OperatingSince"
+        ),
         sa.Column("photos_count", sa.Integer(), nullable=True, comment="PhotosCount"),
         sa.Column(
             "photos_change_timestamp",
@@ -791,7 +1033,13 @@ def upgrade() -> None:
         sa.Column(
             "brochure_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/BrochureLink"
         ),
+        sa.Column("map_url", sa.Text(), nullable=True, comment="MapURL"),
+        sa.Column("photo_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/PhotoLink"),
+        sa.Column("sound_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/SoundLink"),
         sa.Column("video_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/VideoLink"),
+        sa.Column(
+            "social_media_website", sa.Text(), nullable=True, comment="DDF: SocialMediaWebsite"
+        ),
         sa.Column("list_agent_key", sa.Text(), nullable=True, comment="ListAgentKey"),
         sa.Column("list_office_key", sa.Text(), nullable=True, comment="ListOfficeKey"),
         sa.Column("co_list_agent_key", sa.Text(), nullable=True, comment="CoListAgentKey"),
