@@ -23,9 +23,10 @@ from rets_pipeline.sandbox.details import (
     link_fields,
     root_fields,
 )
-from rets_pipeline.sandbox.people import Agent, Roster, street
+from rets_pipeline.sandbox.people import Agent, street
 from rets_pipeline.sandbox.places import PLACES, Place, coordinates, postal_code
 from rets_pipeline.sandbox.remarks import remarks
+from rets_pipeline.sandbox.roster import Roster
 
 #: the order in which a listing's TransactionType goes round when its status changes
 _TRANSACTIONS = ("For sale", "For lease", "For sale or rent", "For rent")
@@ -59,6 +60,7 @@ class ListingState(NamedTuple):
         open_house_version: see there.
         open_houses_from: the time that open houses follow.
         photos: in order; None as long as they are those that it was born with.
+        people_at: it tells of its agents and their offices as they were then.
     """
 
     key: int
@@ -70,6 +72,7 @@ class ListingState(NamedTuple):
     open_house_version: int = 0
     open_houses_from: int = 0
     photos: tuple[PhotoState, ...] | None = None
+    people_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +163,8 @@ def describe(seed: int, state: ListingState, roster: Roster, max_photos: int) ->
         parking=_parking(random),
         utilities=_utilities(random),
         agents=tuple(
-            roster.agent(agent_id)
-            for agent_id in roster.pick_agents(place, chance(seed, key, "agents"))
+            roster.agent_at(agent_id, state.people_at)
+            for agent_id in roster.pick_agents(place, chance(seed, key, "agents"), state.born)
         ),
         open_houses=_open_houses(seed, state),
         live_streams=_live_streams(random, state.born),

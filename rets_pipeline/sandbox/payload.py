@@ -14,10 +14,12 @@ from rets_pipeline.sandbox.clock import local_time, rfc1123, swapped, ticks, tic
 from rets_pipeline.sandbox.details import Fields
 from rets_pipeline.sandbox.listing import Listing, OpenHouse, Photo
 from rets_pipeline.sandbox.people import Agent, Office, Phone, Website
-from rets_pipeline.sandbox.photos import logo_path, photo_path
+from rets_pipeline.sandbox.photos import logo_path, photo_path, portrait_path
 
 _T = TypeVar("_T")
 _BUILDING_FIRST = ("BathroomTotal", "BedroomsAboveGround", "BedroomsBelowGround", "BedroomsTotal")
+#: DDF: what a listing tells of an office's address
+_HEAD_OF_ADDRESS = ("StreetAddress", "AddressLine1", "City", "Province", "PostalCode")
 _LAND_FIRST = ("SizeTotal", "SizeTotalText", "SizeFrontage")
 
 
@@ -53,17 +55,18 @@ def property_details(listing: Listing, base_url: str) -> str:
 
 def agent_details(agent: Agent, base_url: str) -> str:
     """One ``AgentDetails`` of an Agent search: more than a listing tells of its agents."""
-    photo = (
-        "" if agent.photo_updated is None else element("LastUpdated", rfc1123(agent.photo_updated))
-    )
     office = agent.office
-    address = _office_address(office)
     return (
         f'<AgentDetails ID="{agent.agent_id}" LastUpdated="{rfc1123(agent.updated)}">'
-        + _person(agent)
-        + _office("Office", office, office.updated, base_url)
-        + _container("Photo", photo, empty=False)
-        + address
+        + element("Name", agent.name)
+        + element("Position", agent.position)
+        + _list("Websites", agent.websites, _website)
+        + _list("Phones", agent.phones, _phone)
+        + _office("Office", office, office.updated, base_url, _HEAD_OF_ADDRESS)
+        + element("EducationCredentials", ", ".join(agent.education) or None)
+        + _container("Photo", _portrait(agent, base_url), empty=False)
+        # An agent works at the office's address.
+        + _address(office.address, tuple(office.address))
         + _values("Specialties", "Specialty", agent.specialties)
         + _values("Designations", "Designation", agent.designations)
         + _values("Languages", "Language", agent.languages)
@@ -74,7 +77,8 @@ def agent_details(agent: Agent, base_url: str) -> str:
 
 def office_details(office: Office, base_url: str) -> str:
     """One ``OfficeDetails`` of an Office search; its times are the office's own."""
-    return _office("OfficeDetails", office, office.updated, base_url)
+    names = tuple(office.address)
+    return _office("OfficeDetails", office, office.updated, base_url, names)
 
 
 def _rest(listing: Listing, base_url: str) -> dict[str, str]:
@@ -143,37 +147,45 @@ def _agent_of_listing(agent: Agent, listing_updated: int, base_url: str) -> str:
     office_updated = listing_updated - agent.office.office_id % 60
     return (
         f'<AgentDetails ID="{agent.agent_id}">'
-        + _person(agent)
-        + _office("Office", agent.office, office_updated, base_url)
+        + element("Name", agent.name)
+        + element("Position", agent.position)
+        + _list("Websites", agent.websites, _website)
+        # A listing gives one number of an agent.
+        + _list("Phones", agent.phones[:1], _phone)
+        + _office("Office", agent.office, office_updated, base_url, _HEAD_OF_ADDRESS)
         + _values("Designations", "Designation", agent.designations)
         + element("PhotoLastUpdated", photo)
         + "</AgentDetails>"
     )
 
 
-def _person(agent: Agent) -> str:
+def _portrait(agent: Agent, base_url: str) -> str:
+    moment = agent.photo_updated
+    if moment is None:
+        return ""
     return (
-        element("Name", agent.name)
-        + element("Position", agent.position)
-        + _list("Websites", agent.websites, _website)
-        + _list("Phones", agent.phones, _phone)
+        element("LastUpdated", rfc1123(moment))
+        + element("ThumbnailURL", base_url + portrait_path(agent.agent_id, moment, "thumbnail"))
+        + element("LargePhotoURL", base_url + portrait_path(agent.agent_id, moment, "large"))
     )
 
 
-def _office(name: str, office: Office, updated: int, base_url: str) -> str:
+def _office(
+    name: str, office: Office, updated: int, base_url: str, address: tuple[str, ...]
+) -> str:
     moment = rfc1123(updated)
     logo = ""
-    if office.has_logo:
+    if office.logo is not None:
         url = base_url + logo_path(office.office_id, ticks(updated, office.office_id))
         logo = _container("Logo", element("ThumbnailURL", url) + element("LastUpdated", moment))
     return (
         f'<{name} ID="{office.office_id}" LastUpdated="{moment}">'
         + element("Name", office.name)
         + logo
-        + element("LogoLastUpdated", moment if office.has_logo else None)
+        + element("LogoLastUpdated", moment if office.logo is not None else None)
         + element("OrganizationType", office.organization_type)
         + element("Designation", office.designation)
-        + _office_address(office)
+        + _address(office.address, address)
         + _list("Phones", office.phones, _phone)
         + _list("Websites", office.websites, _website)
         + element("Franchisor", office.franchisor)
@@ -181,15 +193,8 @@ def _office(name: str, office: Office, updated: int, base_url: str) -> str:
     )
 
 
-def _office_address(office: Office) -> str:
-    return _container(
-        "Address",
-        element("StreetAddress", office.street_address)
-        + element("AddressLine1", office.street_address)
-        + element("City", office.place.city)
-        + element("Province", office.place.province)
-        + element("PostalCode", office.postal_code),
-    )
+def _address(address: Fields, names: tuple[str, ...]) -> str:
+    return _container("Address", "".join(element(name, address[name]) for name in names))
 
 
 def _phone(phone: Phone) -> str:

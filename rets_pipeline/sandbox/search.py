@@ -10,11 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from rets_pipeline.sandbox.answers import DECLARATION, BrokenOff
 from rets_pipeline.sandbox.behaviour import Behaviour
 from rets_pipeline.sandbox.clock import rfc1123, seconds_of
+from rets_pipeline.sandbox.listing import ListingState
 from rets_pipeline.sandbox.payload import agent_details, office_details, property_details
+from rets_pipeline.sandbox.people import AgentState, OfficeState
 from rets_pipeline.sandbox.world import Sandbox
 
 #: DDF: the largest number of keys in a query and of details in an answer
@@ -113,7 +116,7 @@ def answer(world: Sandbox, query: Query, base_url: str, behaviour: Behaviour) ->
         page = entries[query.offset - 1 : query.offset - 1 + query.limit]
     if not page:
         raise SearchError(20201, "No Records Found")
-    world.statistics.details_returned += 0 if query.count == 2 else len(page)
+    world.statistics.details(query.resource, 0 if query.count == 2 else len(page))
     pages = -(-len(entries) // query.limit)
     envelope = _Envelope(query, len(entries), query.limit, pages, len(page))
     return envelope.around(resource.details([key for key, _ in page], base_url))
@@ -144,6 +147,7 @@ class _Envelope:
         yield "</RETS-RESPONSE></RETS>"
 
 
+_State = TypeVar("_State", ListingState, AgentState, OfficeState)
 #: a key and its LastUpdated
 _Entry = tuple[int, int]
 
@@ -156,48 +160,32 @@ class _Resource:
 
 
 def _properties(world: Sandbox) -> _Resource:
-    listings = world.listings
-
-    def details(keys: Sequence[int], base_url: str) -> Iterator[str]:
-        # The states are taken now; the generator runs later, on another thread.
-        states = [listings[key] for key in keys]
-        return (property_details(world.listing(state), base_url) for state in states)
-
-    return _Resource(
-        # The list is taken at once: a test may change the world from its own thread.
-        entries=lambda: [(state.key, state.updated) for state in list(listings.values())],
-        by_keys=lambda keys: [
-            (key, listings[key].updated) for key in dict.fromkeys(keys) if key in listings
-        ],
-        details=details,
-    )
+    return _records(world.listings, lambda s, url: property_details(world.listing(s), url))
 
 
 def _agents(world: Sandbox) -> _Resource:
     roster = world.roster
-    return _people(
-        roster.agent_ids(),
-        lambda i: roster.agent(i).updated,
-        lambda i, url: agent_details(roster.agent(i), url),
-    )
+    return _records(roster.agents.live, lambda s, url: agent_details(roster.agent(s), url))
 
 
 def _offices(world: Sandbox) -> _Resource:
     roster = world.roster
-    return _people(
-        roster.office_ids(),
-        lambda i: roster.office(i).updated,
-        lambda i, url: office_details(roster.office(i), url),
-    )
+    return _records(roster.offices.live, lambda s, url: office_details(roster.office(s), url))
 
 
-def _people(
-    ids: range, updated: Callable[[int], int], write: Callable[[int, str], str]
-) -> _Resource:
+def _records(live: Mapping[int, _State], write: Callable[[_State, str], str]) -> _Resource:
+    def details(keys: Sequence[int], base_url: str) -> Iterator[str]:
+        # The states are taken now; the generator runs later, on another thread.
+        states = [live[key] for key in keys]
+        return (write(state, base_url) for state in states)
+
     return _Resource(
-        entries=lambda: [(i, updated(i)) for i in ids],
-        by_keys=lambda keys: [(i, updated(i)) for i in dict.fromkeys(keys) if i in ids],
-        details=lambda keys, base_url: (write(i, base_url) for i in keys),
+        # The list is taken at once: a test may change the world from its own thread.
+        entries=lambda: [(state.key, state.updated) for state in list(live.values())],
+        by_keys=lambda keys: [
+            (key, live[key].updated) for key in dict.fromkeys(keys) if key in live
+        ],
+        details=details,
     )
 
 
@@ -216,7 +204,7 @@ def _since(query: Query, resource: _Resource) -> list[_Entry]:
 def _master_list(behaviour: Behaviour, query: Query, entries: list[_Entry]) -> Iterator[str]:
     total = len(entries)
     broken_at = None
-    if query.resource == "Property":
+    if query.resource in behaviour.resources:
         entries = entries[behaviour.drop_from_master_list :]
         total = len(entries)
         entries = entries[behaviour.cut_master_list :]
