@@ -149,6 +149,14 @@ class Source(Protocol):
         """The key of a detail record, from its root element's attributes."""
         ...
 
+    def taught(self, lookups: Mapping[str, Sequence[str]]) -> Source:
+        """The same source, which knows the server's own lookup values.
+
+        Args:
+            lookups: the texts of all values, by the lookup's name.
+        """
+        ...
+
     def parse(self, record: Any) -> ParsedListing | UnparsedListing:
         """A detail record (an ``lxml`` element) as rows. It never raises for bad content."""
         ...

@@ -16,6 +16,7 @@ from lxml import etree
 
 from rets_pipeline.rets import RetsError, read_search
 from rets_pipeline.sources.base import ParsedListing, Problem, UnparsedListing
+from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.mirror import Mirror, attributes_of
 from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_page
@@ -116,6 +117,7 @@ def parse(
     mirror: Mirror, manifests: list[Manifest], *, replay: bool = False
 ) -> Iterator[ParsedPull]:
     """The pulls as rows. Draw a pull's batches before the next pull."""
+    lookups.teach(mirror)
     for number, manifest in enumerate(manifests):
         mirror.progress("loading", number, len(manifests))
         yield ParsedPull(manifest, _batches(mirror, manifest), replay)

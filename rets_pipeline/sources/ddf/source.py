@@ -67,6 +67,10 @@ class DdfSource:
         """The key of a record, from its root element's attributes; None when it is unusable."""
         return record_key(attributes)
 
+    def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
+        """The same source, which keeps the server's own values with commas whole."""
+        return DdfSource(self._culture, lookups)
+
     def parse(self, record: Any) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` element as rows. It never raises for bad content."""
         return parse.parse_listing(record, lookups=self._known)
