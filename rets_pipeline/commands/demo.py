@@ -109,7 +109,7 @@ def _clear(home: Path) -> None:
 def _held(home: Path) -> set[str]:
     """What would be missed: feeds with data, and what is not known. Empty tables are not."""
     archive, database = home / "archive", home / "warehouse.sqlite"
-    kinds = ("raw", "images")
+    kinds = ("raw", "images", "metadata")
     found = {path.name for kind in kinds for path in (archive / kind).glob("*")}
     found |= {path.name for path in archive.glob("*") if path.name not in kinds}
     if database.is_file():
