@@ -185,6 +185,24 @@ def sync(
 
 
 @app.command()
+def members(
+    feed: Feed,
+    allow_deletions: Annotated[
+        int,
+        typer.Option(min=0, help="Let up to this many of each go although the guard trips."),
+    ] = 0,
+) -> None:
+    """Converge members and offices, by searches of their own."""
+    from rets_pipeline.commands import report, runs
+
+    settings = Settings.from_env()
+    feed_config = settings.feed(feed)
+    report.tell(
+        console, runs.members(settings, feed_config, console, allow_deletions=allow_deletions)
+    )
+
+
+@app.command()
 def images(feed: Feed) -> None:
     """Bring the photos in step with the listings."""
     settings = Settings.from_env()

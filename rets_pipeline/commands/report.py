@@ -15,6 +15,7 @@ _HOW = ("action", "pull_id", "bytes", "requests", "pulls", "asked", "wanted")
 
 def tell(console: Console, finished: Finished, *, indent: str = "") -> None:
     """A line for each step of a run, without what it did not do, and one for each warning."""
+    width = max([12, *(len(action["action"]) for action in finished.actions)])
     for action in finished.actions:
         numbers = [
             f"{value:,} {name.replace('_', ' ')}"
@@ -22,7 +23,7 @@ def tell(console: Console, finished: Finished, *, indent: str = "") -> None:
             if name not in _HOW and value
         ]
         console.print(
-            f"{indent}{action['action']:12} {', '.join(numbers) or '[dim]nothing[/]'}",
+            f"{indent}{action['action']:{width}} {', '.join(numbers) or '[dim]nothing[/]'}",
             soft_wrap=True,
         )
     for warning in finished.warnings:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
-from rets_pipeline.warehouse.runs import Status
+from rets_pipeline.warehouse.runs import PeopleStatus, Status
 
 
 def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None = None) -> Table:
@@ -46,7 +46,21 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "not understood": _number(state.quarantined),
         "quarantine entries": _number(state.quarantine_entries),
         "tombstones": _number(state.tombstones),
+        **{
+            name: text
+            for kind, people in state.people.items()
+            for name, text in _people_cells(kind, people, now).items()
+        },
     }
+
+
+def _people_cells(kind: str, state: PeopleStatus, now: datetime) -> dict[str, str]:
+    cells = {
+        kind: f"{state.live:,} of {_number(state.server_keys)}",
+        f"  {kind} at the last look": _ago(state.server_seen_at, now),
+    }
+    missing = {"not returned": state.not_returned, "not understood": state.quarantined}
+    return cells | {f"  {kind} {name}": _number(count) for name, count in missing.items()}
 
 
 def _number(value: int | None) -> str:

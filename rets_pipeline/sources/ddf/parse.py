@@ -12,8 +12,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from lxml import etree
-
 from rets_pipeline.sources.base import ParsedListing, Problem, Row, UnparsedListing
 from rets_pipeline.sources.ddf import mapping, values, zones
 from rets_pipeline.sources.ddf.engine import (
@@ -21,13 +19,13 @@ from rets_pipeline.sources.ddf.engine import (
     Item,
     Rest,
     add_rest,
-    local_name,
     to_json,
 )
 from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
-from rets_pipeline.sources.ddf.records import contacts, refusal
+from rets_pipeline.sources.ddf.records import as_plain, contacts, refusal
 from rets_pipeline.sources.ddf.values import change_token
+from rets_pipeline.sources.plain import NotPlain
 
 _ENGINE = Engine(mapping.PROPERTY)
 
@@ -35,18 +33,28 @@ _ENGINE = Engine(mapping.PROPERTY)
 Known = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def parse_listing(record: Any, *, lookups: Known | None = None) -> ParsedListing | UnparsedListing:
-    """A ``PropertyDetails`` element as rows.
+def parse_listing(
+    record: Any, *, lookups: Known | None = None, known_hash: str | None = None
+) -> ParsedListing | UnparsedListing:
+    """A ``PropertyDetails`` record as rows.
 
     Args:
-        record: an ``lxml`` element. It is not changed.
+        record: its bytes, from start tag to end tag, or an ``lxml`` element, which is not changed.
         lookups: values with commas; None: those of the documentation.
+        known_hash: the hash of its content, when the caller has it.
+
+    Raises:
+        NotPlain: the bytes are for a parser first (``sources.plain``).
     """
     try:
-        return _parse(record, _ENGINE if lookups is None else _engine(lookups))
+        engine = _ENGINE if lookups is None else _engine(lookups)
+        parsed = _parse(as_plain(record), engine, known_hash)
+    except NotPlain:
+        raise
     except Exception as error:
         # One record must never end a load of many; the quarantine shows what came.
-        return _unparsed(record, f"cannot be read ({type(error).__name__})")
+        parsed = f"cannot be read ({type(error).__name__})"
+    return UnparsedListing(*refusal(record, parsed)) if isinstance(parsed, str) else parsed
 
 
 @lru_cache(maxsize=8)
@@ -54,26 +62,22 @@ def _engine(known: Known) -> Engine:
     return Engine(mapping.taught(mapping.PROPERTY, dict(known)))
 
 
-def _parse(record: etree._Element, engine: Engine) -> ParsedListing | UnparsedListing:
-    name = local_name(record.tag)
-    if name.lower() != "propertydetails":
-        return _unparsed(record, f"is a {name or 'comment'}, not a PropertyDetails")
+def _parse(record: bytes, engine: Engine, known_hash: str | None) -> ParsedListing | str:
+    """The listing, or what is wrong with the record."""
     item, problems = engine.read(record)
+    if item.name.lower() != "propertydetails":
+        return f"is a {item.name}, not a PropertyDetails"
     key = item.row["listing_key"]
     if key is None or not is_key(key):
-        return _unparsed(record, "has no usable ID")
+        return "has no usable ID"
     listing = _Listing(key, item, problems)
     return ParsedListing(
         listing_key=key,
         payload_timestamp=item.row["modification_timestamp"],
-        content_hash=content_hash(etree.tostring(record, with_tail=False)),
+        content_hash=known_hash or content_hash(record),
         rows=listing.rows(),
         problems=problems,
     )
-
-
-def _unparsed(record: Any, reason: str) -> UnparsedListing:
-    return UnparsedListing(*refusal(record, reason))
 
 
 @dataclass(slots=True)

@@ -145,7 +145,10 @@ def upgrade() -> None:
             "pull_id", sa.Text(), nullable=False, comment="the latest pull that asked for it"
         ),
         sa.Column(
-            "state", sa.Text(), nullable=False, comment="loaded, quarantined or not_returned"
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="loaded, quarantined, not_returned, or stale (loaded, and asked for again)",
         ),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
@@ -1147,7 +1150,12 @@ def upgrade() -> None:
         "pull",
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("pull_id", sa.Text(), nullable=False, comment="sorts in the order of requests"),
-        sa.Column("kind", sa.Text(), nullable=False, comment="master_list or listings"),
+        sa.Column(
+            "kind",
+            sa.Text(),
+            nullable=False,
+            comment="master_list, listings, member_master_list, members, and so on",
+        ),
         sa.Column(
             "state",
             sa.Text(),
@@ -1158,7 +1166,7 @@ def upgrade() -> None:
             "day",
             sa.Date(),
             nullable=True,
-            comment="UTC day of the listings' timestamps; NULL: master list",
+            comment="UTC day of the listings' timestamps; NULL: no listings",
         ),
         sa.Column("archive_prefix", sa.Text(), nullable=False),
         sa.Column("requested_at", types.UtcTimestamp(), nullable=False),
@@ -1181,8 +1189,12 @@ def upgrade() -> None:
         "quarantine",
         sa.Column("quarantine_id", types.row_number_type(), autoincrement=True, nullable=False),
         sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="Property, Member or Office"),
         sa.Column(
-            "listing_key", sa.Text(), nullable=True, comment="NULL: a record without a readable key"
+            "resource_record_key",
+            sa.Text(),
+            nullable=True,
+            comment="NULL: a record without a readable key",
         ),
         sa.Column("pull_id", sa.Text(), nullable=False),
         sa.Column(
@@ -1195,7 +1207,61 @@ def upgrade() -> None:
         comment="Records and values that could not be understood",
     )
     op.create_index(
-        "ix_quarantine_feed_listing_key", "quarantine", ["feed", "listing_key"], unique=False
+        "ix_quarantine_feed_record",
+        "quarantine",
+        ["feed", "resource_name", "resource_record_key"],
+        unique=False,
+    )
+    op.create_table(
+        "resource_sync",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="Member or Office"),
+        sa.Column("resource_record_key", sa.Text(), nullable=False),
+        sa.Column(
+            "master_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="in the master list it was fetched by",
+        ),
+        sa.Column(
+            "payload_timestamp", types.UtcTimestamp(), nullable=True, comment="in the record itself"
+        ),
+        sa.Column("content_hash", sa.Text(), nullable=True),
+        sa.Column(
+            "pull_id", sa.Text(), nullable=False, comment="the latest pull that asked for it"
+        ),
+        sa.Column(
+            "state", sa.Text(), nullable=False, comment="loaded, quarantined or not_returned"
+        ),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "next_attempt",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="when to ask again; NULL: on a change only",
+        ),
+        sa.PrimaryKeyConstraint(
+            "feed", "resource_name", "resource_record_key", name=op.f("pk_resource_sync")
+        ),
+        comment="What is held of each member and office, compared with their master lists",
+    )
+    op.create_table(
+        "resource_tombstone",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="Member or Office"),
+        sa.Column("resource_record_key", sa.Text(), nullable=False),
+        sa.Column(
+            "master_pull_id", sa.Text(), nullable=False, comment="the master list without it"
+        ),
+        sa.Column(
+            "gone_at", types.UtcTimestamp(), nullable=False, comment="when that list was requested"
+        ),
+        sa.Column("last_master_timestamp", types.UtcTimestamp(), nullable=True),
+        sa.Column("last_pull_id", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "feed", "resource_name", "resource_record_key", name=op.f("pk_resource_tombstone")
+        ),
+        comment="What remains of a member or an office that is gone",
     )
     op.create_table(
         "run_ledger",
@@ -1270,7 +1336,9 @@ def downgrade() -> None:
     op.drop_table("social_media")
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
     op.drop_table("run_ledger")
-    op.drop_index("ix_quarantine_feed_listing_key", table_name="quarantine")
+    op.drop_table("resource_tombstone")
+    op.drop_table("resource_sync")
+    op.drop_index("ix_quarantine_feed_record", table_name="quarantine")
     op.drop_table("quarantine")
     op.drop_index("ix_pull_feed_state", table_name="pull")
     op.drop_table("pull")
