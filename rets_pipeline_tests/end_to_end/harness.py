@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive
 from rets_pipeline.orchestration import build_defs, naming, partitions
-from rets_pipeline.orchestration.jobs import replay_config, sync_config
+from rets_pipeline.orchestration.jobs import members_config, replay_config, sync_config
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.warehouse import ledgers, tables
@@ -39,6 +39,17 @@ class Server:
         """Every listing by key, with the hashes of its large photos."""
         listings: dict[str, Any] = self._get("/_sandbox/truth?images=large")["listings"]
         return listings
+
+    def people(self) -> dict[str, dict[str, Any]]:
+        """Every agent and every office by key, under what we call many of them."""
+        found = self._get("/_sandbox/truth")
+        return {"members": found["agents"], "offices": found["offices"]}
+
+    def change_person(self, who: str, kind: str, key: str | None = None, **more: Any) -> list[str]:
+        """Change one agent or office, or add one; the keys of those that it touched."""
+        document = {"who": who, "kind": kind, **more} | ({"key": key} if key else {})
+        keys: dict[str, Any] = self._post("/_sandbox/people", document)[f"{who}s"]
+        return list(keys)
 
     def now(self) -> datetime:
         """The sandbox's own time."""
@@ -123,6 +134,11 @@ class Pipeline:
         config = sync_config(FEED, allow_deletions=allow_deletions)
         return self._run(naming.sync_job(FEED), config, days)
 
+    def members(self, *, allow_deletions: int = 0) -> Outcome:
+        """The job for members and offices."""
+        config = members_config(self.feed, allow_deletions=allow_deletions)
+        return self._run(naming.members_job(FEED), config, None)
+
     def images(self) -> Outcome:
         """The job for photos."""
         return self._run(naming.images_job(FEED), {}, None)
@@ -163,7 +179,7 @@ class Pipeline:
         """Every row of every table with listings in it, to see that nothing was touched."""
         names = (*tables.LISTING_TABLES, "member", "office", "other_phone", "social_media")
         found = {}
-        for name in (*names, ledgers.listing_sync.name):
+        for name in (*names, ledgers.listing_sync.name, ledgers.resource_sync.name):
             table = tables.named(name)
             rows = self.rows(sa.select(table).order_by(*table.primary_key.columns))
             found[name] = [tuple(row) for row in rows]
