@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from dotenv import load_dotenv
@@ -132,6 +132,23 @@ def check(
             errors.print(finding.fault, markup=False)
     if faults:
         raise typer.Exit(2)
+
+
+@app.command()
+def mapping(
+    source: Annotated[Literal["ddf"], typer.Argument(help="A source, as feeds name it.")],
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As docs/mapping-ddf.md has it.")
+    ] = False,
+) -> None:
+    """Show where everything in a source's records goes: table, column, RESO name, conversion."""
+    from rets_pipeline.commands import mapping as mappings
+
+    if markdown:
+        typer.echo(mappings.markdown(), nl=False)
+        return
+    for line in mappings.lines():
+        typer.echo(line)
 
 
 @app.command()

@@ -35,15 +35,15 @@ _ENGINE = Engine(mapping.PROPERTY)
 Known = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def parse_listing(record: Any, known: Known | None = None) -> ParsedListing | UnparsedListing:
+def parse_listing(record: Any, *, lookups: Known | None = None) -> ParsedListing | UnparsedListing:
     """A ``PropertyDetails`` element as rows.
 
     Args:
         record: an ``lxml`` element. It is not changed.
-        known: lookup values with commas; None: those of the documentation.
+        lookups: values with commas; None: those of the documentation.
     """
     try:
-        return _parse(record, _ENGINE if known is None else _engine(known))
+        return _parse(record, _ENGINE if lookups is None else _engine(lookups))
     except Exception as error:
         # One record must never end a load of many; the quarantine shows what came.
         return _unparsed(record, f"cannot be read ({type(error).__name__})")

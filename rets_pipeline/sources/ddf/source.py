@@ -116,4 +116,4 @@ class DdfSource(_Searches):
 
     def parse(self, record: Any) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` element as rows. It never raises for bad content."""
-        return parse.parse_listing(record, self._known)
+        return parse.parse_listing(record, lookups=self._known)
