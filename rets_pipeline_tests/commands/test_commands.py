@@ -26,6 +26,7 @@ _COMMANDS = [
     "dev",
     "sandbox",
     "check",
+    "mapping",
     "status",
     "sync",
     "members",
