@@ -6,9 +6,8 @@ What belongs here: inserting, updating and upserting lists of rows. What does no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any, cast
 
 import psycopg
@@ -42,25 +41,19 @@ def insert(
         return
     constants = constants or {}
     names = list(rows[0])
-    if len(names) > 1 and all(len(row) == len(names) for row in rows):
-        values_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*names)
-        try:
-            found = [values_of(row) for row in rows]
-        except KeyError:
-            names, found = _uneven(rows)
-    else:
-        names, found = _uneven(rows)
+    # Rows from one maker have their columns in one order.
+    even = all(list(row) == names for row in rows)
+    if not even:
+        names = list(dict.fromkeys(name for row in rows for name in row))
     unknown = {*names, *constants} - set(table.columns.keys())
     if unknown:
         raise KeyError(f"{table.name} has no column {', '.join(sorted(unknown))}")
-    fixed = tuple(constants.values())
-    copy(connection, table, [*constants, *names], (fixed + row for row in found))
-
-
-def _uneven(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Rows of which some lack columns that others have."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return names, [tuple(row.get(name) for name in names) for row in rows]
+    fixed = [*constants.values()]
+    if even:
+        values = (fixed + list(row.values()) for row in rows)
+    else:
+        values = (fixed + [row.get(name) for name in names] for row in rows)
+    copy(connection, table, [*constants, *names], values)
 
 
 def copy(
@@ -173,9 +166,6 @@ def _copy_postgres(
     ):
         write = sink.write_row
         for row in rows:
-            if not documents:
-                write(row)
-                continue
             values = list(row)
             for position in documents:
                 if values[position] is not None:
@@ -189,15 +179,19 @@ _encoded: dict[tuple[str, ...], str] = {}
 
 def _json(value: Any) -> str:
     """A document as text; lists of texts, of which most occur again and again, are remembered."""
-    if type(value) is not list or not all(type(item) is str for item in value):
+    if value.__class__ is not list:
         return _encode(value)
     key = tuple(value)
-    text = _encoded.get(key)
+    try:
+        text = _encoded.get(key)
+    except TypeError:  # a list of what cannot be a key
+        return _encode(value)
     if text is None:
         text = _encode(value)
-        if len(_encoded) >= _REMEMBERED:
-            _encoded.clear()
-        _encoded[key] = text
+        if set(map(type, key)) <= {str}:  # True is 1, and 1.0: not so in JSON
+            if len(_encoded) >= _REMEMBERED:
+                _encoded.clear()
+            _encoded[key] = text
     return text
 
 
