@@ -7,7 +7,6 @@ the jobs.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
+from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.commands.instance import PROCESS_TAG, open_instance, this_process
 from rets_pipeline.commands.progress import TerminalProgress
 from rets_pipeline.orchestration import build_defs, naming, partitions
@@ -23,7 +23,6 @@ from rets_pipeline.orchestration.jobs import members_config, replay_config, sync
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.sync.days import DayRange
-from rets_pipeline.sync.mirror import Credentials
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
 
@@ -66,24 +65,6 @@ class Finished:
     run_id: str
     actions: list[dict[str, Any]]
     warnings: list[str]
-
-
-def credentials(feed: FeedConfig) -> Credentials:
-    """The feed's account, from the environment.
-
-    Raises:
-        SettingsError: a variable is missing; the message names it.
-    """
-    found = []
-    for name in (feed.username_variable, feed.password_variable):
-        value = os.environ.get(name)
-        if not value:
-            raise SettingsError(
-                f"feed {feed.name!r}: the variable {name} is not set (put it into the environment "
-                "or into .env)"
-            )
-        found.append(value)
-    return Credentials(*found)
 
 
 def sync(

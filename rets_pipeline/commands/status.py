@@ -46,21 +46,19 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "not understood": _number(state.quarantined),
         "quarantine entries": _number(state.quarantine_entries),
         "tombstones": _number(state.tombstones),
-        **{
-            name: text
-            for kind, people in state.people.items()
-            for name, text in _people_cells(kind, people, now).items()
-        },
+        **_people_cells(state.people, now),
     }
 
 
-def _people_cells(kind: str, state: PeopleStatus, now: datetime) -> dict[str, str]:
-    cells = {
-        kind: f"{state.live:,} of {_number(state.server_keys)}",
-        f"  {kind} at the last look": _ago(state.server_seen_at, now),
+def _people_cells(people: dict[str, PeopleStatus], now: datetime) -> dict[str, str]:
+    seen = [state.server_seen_at for state in people.values()]
+    oldest = None if None in seen else min((moment for moment in seen if moment), default=None)
+    in_vain = sum(state.not_returned + state.quarantined for state in people.values())
+    return {
+        **{kind: f"{it.live:,} of {_number(it.server_keys)}" for kind, it in people.items()},
+        "  at the last look at both": _ago(oldest, now),
+        "  not returned or not understood": _number(in_vain),
     }
-    missing = {"not returned": state.not_returned, "not understood": state.quarantined}
-    return cells | {f"  {kind} {name}": _number(count) for name, count in missing.items()}
 
 
 def _number(value: int | None) -> str:

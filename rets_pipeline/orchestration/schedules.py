@@ -97,7 +97,8 @@ def last_success(instance: dg.DagsterInstance, job: str) -> datetime | None:
     """When the job's last run that succeeded was started."""
     filters = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
     for record in instance.get_run_records(filters, limit=1):
-        return datetime.fromtimestamp(record.start_time or 0, UTC)
+        started = record.start_time
+        return datetime.fromtimestamp(started, UTC) if started else record.create_timestamp
     return None
 
 

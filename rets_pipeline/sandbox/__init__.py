@@ -33,6 +33,7 @@ from rets_pipeline.sandbox.behaviour import Behaviour, BehaviourError
 from rets_pipeline.sandbox.changes import Change
 from rets_pipeline.sandbox.kinds import ChangeError
 from rets_pipeline.sandbox.people_changes import PersonChange
+from rets_pipeline.sandbox.search import pages
 from rets_pipeline.sandbox.server import RunningSandbox, running, serve
 from rets_pipeline.sandbox.world import Sandbox
 
@@ -45,6 +46,7 @@ __all__ = [
     "RunningSandbox",
     "Sandbox",
     "create_app",
+    "pages",
     "running",
     "serve",
 ]

@@ -2,7 +2,7 @@
 
 What belongs here: the states that age, and the plain facts made from (seed, key, versions) each
 time they are needed; Faker makes the names. What does not: who exists (``roster``), how a state
-changes (``people_changes``), and how DDF writes a person (``payload``).
+changes (``people_changes``), and how DDF writes a person (``people_payload``).
 """
 
 from __future__ import annotations
@@ -184,11 +184,11 @@ def describe_agent(seed: int, state: AgentState, office: Office, born: int) -> A
         office=office,
         phones=_agent_phones(random, place, state.phones),
         websites=_agent_websites(random, name, state.websites),
-        education=_some(random, _EDUCATION, 0.2),
+        education=_some(random, _EDUCATION, 0.3),
         languages=_some(random, lookups.AGENT["Languages"], 0.5),
         specialties=_some(random, lookups.AGENT["Specialties"], 0.4),
         designations=_designations(random, state.designations),
-        trading_areas=tuple(areas) if random.random() < 0.3 else (),
+        trading_areas=tuple(areas) if random.random() < 0.4 else (),
         photo_updated=state.photo or (born - DAY if photographed else None),
         updated=state.updated,
     )
@@ -291,27 +291,31 @@ def _office_address(random: Random, place: Place, owner: str, version: int) -> F
     latitude, longitude = coordinates(place, random)
     located = random.random() < 0.3
     code = postal_code(place, random)
-    rare = random.random()
+    named = random.choice((owner.title(), place.city))
+
+    def rare(text: str) -> str | None:
+        return text if random.random() < 0.3 else None
+
     return {
         # DDF: `|` separates lines.
         "StreetAddress": f"{line}|SUITE {unit}" if unit else line,
         "AddressLine1": line,
         "AddressLine2": f"SUITE {unit}" if unit else None,
         "StreetNumber": number,
-        "StreetDirectionPrefix": "W" if rare < 0.1 else None,
+        "StreetDirectionPrefix": rare("W"),
         "StreetName": owner,
         "StreetSuffix": suffix,
-        "StreetDirectionSuffix": "E" if 0.1 <= rare < 0.2 else None,
+        "StreetDirectionSuffix": rare("E"),
         "UnitNumber": unit,
-        "BoxNumber": f"Box {number}" if 0.2 <= rare < 0.3 else None,
+        "BoxNumber": rare(f"Box {number}"),
         "City": place.city,
         "Province": place.province,
         "PostalCode": code,
         "Country": "Canada",
-        "AdditionalStreetInfo": "Main floor" if 0.3 <= rare < 0.4 else None,
-        "CommunityName": f"{owner} Heights" if 0.4 <= rare < 0.5 else None,
-        "Neighbourhood": f"{owner} Park" if 0.5 <= rare < 0.6 else None,
-        "Subdivision": f"{place.city} Centre" if 0.6 <= rare < 0.7 else None,
+        "AdditionalStreetInfo": rare("Main floor"),
+        "CommunityName": rare(f"{named} Heights"),
+        "Neighbourhood": rare(f"{named} Park"),
+        "Subdivision": rare(f"{place.city} Centre"),
         "Latitude": str(latitude) if located else None,
         "Longitude": str(longitude) if located else None,
     }

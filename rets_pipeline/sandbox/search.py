@@ -16,8 +16,9 @@ from rets_pipeline.sandbox.answers import DECLARATION, BrokenOff
 from rets_pipeline.sandbox.behaviour import Behaviour
 from rets_pipeline.sandbox.clock import rfc1123, seconds_of
 from rets_pipeline.sandbox.listing import ListingState
-from rets_pipeline.sandbox.payload import agent_details, office_details, property_details
+from rets_pipeline.sandbox.payload import property_details
 from rets_pipeline.sandbox.people import AgentState, OfficeState
+from rets_pipeline.sandbox.people_payload import agent_details, office_details
 from rets_pipeline.sandbox.world import Sandbox
 
 #: DDF: the largest number of keys in a query and of details in an answer
@@ -120,6 +121,35 @@ def answer(world: Sandbox, query: Query, base_url: str, behaviour: Behaviour) ->
     pages = -(-len(entries) // query.limit)
     envelope = _Envelope(query, len(entries), query.limit, pages, len(page))
     return envelope.around(resource.details([key for key, _ in page], base_url))
+
+
+def pages(
+    world: Sandbox,
+    count: int | None = None,
+    *,
+    resource: str = "Property",
+    base_url: str = "http://sandbox.example.com",
+) -> Iterator[bytes]:
+    """Answers as a server gives them to one who asks for all keys in turn, without any HTTP.
+
+    They are made one at a time. It counts as no search, and no behaviour spoils it.
+
+    Args:
+        world: that is asked.
+        count: for so many records, the first ones of the master list; all by default.
+        resource: Property, Agent or Office.
+        base_url: scheme and host that images would be served from.
+
+    Raises:
+        KeyError: there is no such resource.
+    """
+    asked = _RESOURCES[resource](world)
+    keys = [key for key, _ in asked.entries()][:count]
+    for begin in range(0, len(keys), MOST_DETAILS):
+        some = keys[begin : begin + MOST_DETAILS]
+        query = Query(resource, "details", tuple(some), 0, MOST_DETAILS, 1, 1)
+        envelope = _Envelope(query, len(some), MOST_DETAILS, 1, len(some))
+        yield "".join(envelope.around(asked.details(some, base_url))).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,14 @@ class Source(ResourceSource, Protocol):
         """What else has searches of its own, by RESO's name (Member, Office); may be empty."""
         ...
 
+    def taught(self, lookups: Mapping[str, Sequence[str]]) -> Source:
+        """The same source, which knows the server's own lookup values.
+
+        Args:
+            lookups: the texts of all values, by the lookup's name.
+        """
+        ...
+
     def parse(self, record: Any, known_hash: str | None = None) -> ParsedListing | UnparsedListing:
         """A detail record as rows."""
         ...

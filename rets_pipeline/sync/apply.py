@@ -27,6 +27,7 @@ from rets_pipeline.sources.base import (
     UnparsedRecord,
 )
 from rets_pipeline.sources.plain import NotPlain
+from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.sync.pages import Page
@@ -188,6 +189,7 @@ def parse(
     replay: bool = False,
 ) -> Iterator[ParsedPull]:
     """The pulls, to be read by and by. Draw a pull's batches before the next pull."""
+    lookups.teach(mirror)
     for number, manifest in enumerate(manifests):
         mirror.progress("loading", number, len(manifests))
         batches = _batches(mirror, manifest, mirror.source_of(resource))

@@ -28,6 +28,7 @@ from rets_pipeline.archive import (
     decompress_stream,
 )
 from rets_pipeline.rets import SplitRequest
+from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange, day_of, today
 from rets_pipeline.sync.master import MasterList
 from rets_pipeline.sync.mirror import Mirror, attributes_of
@@ -169,6 +170,8 @@ def fetch(mirror: Mirror, plan: Plan) -> Iterator[Download]:
         RetsError: while pages are drawn, when the server refuses or an answer is not whole.
     """
     done, resource = 0, plan.resource
+    if plan.keys:
+        lookups.refresh(mirror)
     for day, keys in plan.days.items():
         for part in _parts(list(keys), mirror.feed.listings_per_request * REQUESTS_PER_PULL):
             mirror.progress(resource.kind, done, plan.keys)

@@ -58,6 +58,8 @@ class Group:
         rules: its values.
         groups: the groups inside it.
         kept: documented paths without a rule: ``source_fields`` keeps them.
+        rest_table: whose ``source_fields`` and ``uncompared_fields`` take what ``table`` has no
+            column for; None: its own.
     """
 
     path: str
@@ -65,6 +67,7 @@ class Group:
     rules: tuple[Rule, ...]
     groups: tuple[Group, ...] = ()
     kept: tuple[str, ...] = ()
+    rest_table: str | None = None
 
 
 def taught(group: Group, known: Mapping[str, tuple[str, ...]]) -> Group:
@@ -179,6 +182,7 @@ OFFICE_IN_LISTING = Group(
     ),
     (PHONE, WEBSITE),
     kept=_ADDRESS_REST,
+    rest_table="property_member",
 )
 
 #: An office in the answer to its own search.
@@ -228,6 +232,7 @@ AGENT_IN_LISTING = Group(
     MEMBER_RULES,
     (OFFICE_IN_LISTING, PHONE, WEBSITE),
     kept=("@LastUpdated", *_ADDRESS_REST),
+    rest_table="property_member",
 )
 
 ROOM = Group(
@@ -507,3 +512,83 @@ PROPERTY_TYPES: Mapping[str, tuple[str, str]] = {
     "Institutional - Special Purpose": ("Commercial Sale", "Commercial Lease"),
 }
 LEASE_TRANSACTIONS = frozenset({"For rent", "For lease"})
+
+#: The kinds of record, by the name of their root element.
+RECORDS: Mapping[str, Group] = {
+    "PropertyDetails": PROPERTY,
+    "AgentDetails": AGENT,
+    "OfficeDetails": OFFICE,
+}
+
+_CONTACT_KEYS: Mapping[str, str] = {
+    "resource_name": "Member or Office",
+    "resource_record_key": "@ID of the agent or the office around it",
+    "order": "place among the elements of its name, from 1",
+}
+
+#: Columns that follow from other values: table → column → from what.
+DERIVED: Mapping[str, Mapping[str, str]] = {
+    "property": {
+        "standard_status": f"always {STANDARD_STATUS}: what is not is gone from the master list",
+        "property_type": "PropertyType and TransactionType",
+        "list_price": "Lease, when there is no Price",
+        "unparsed_address": "Address: street, city, province and postal code in one line",
+        "property_time_zone_name": "Address/Province, Address/Latitude and Address/Longitude",
+        "basement_development": "the brackets in Building/BasementType, when there is no"
+        " Building/BasementDevelopment",
+        "lot_size_acres": "Land/SizeTotal, when its unit is known",
+        "lot_size_square_feet": "Land/SizeTotal, when its unit is known",
+        "photos_count": "the number of Photo/PropertyPhoto",
+        "photos_change_timestamp": "the latest Photo/PropertyPhoto/PhotoLastUpdated",
+        "parking_features": "each ParkingSpaces/Parking/Name",
+        "parking_spaces": "each ParkingSpaces/Parking, with all it holds",
+        "utilities": "each UtilitiesAvailable/Utility/Type",
+        "utilities_available": "each UtilitiesAvailable/Utility, with all it holds",
+        "list_agent_key": "@ID of the first AgentDetails",
+        "list_office_key": "@ID of the first agent's Office",
+        "co_list_agent_key": "@ID of the second AgentDetails",
+        "co_list_office_key": "@ID of the second agent's Office",
+    },
+    "property_rooms": {
+        "listing_key": "@ID of the listing",
+        "room_key": "@ID of the listing and the room's place",
+    },
+    "media": {
+        "media_key": "@ID of the listing and SequenceID",
+        "listing_key": "@ID of the listing",
+        "resource_name": "always Property",
+        "resource_record_key": "@ID of the listing",
+        "resource_record_id": "ListingID",
+        "media_category": "always Photo",
+        "preferred_photo_yn": "true for the SequenceID 1",
+        "change_token": "the number behind TS in the photo's address; without one PhotoLastUpdated",
+    },
+    "open_house": {
+        "listing_key": "@ID of the listing",
+        "open_house_key": "@ID of the listing and the event's place",
+        "open_house_type": "Public in OpenHouse, Livestream Public in LiveStream",
+        "open_house_date": "StartDateTime",
+        "open_house_start_time": "StartDateTime in the listing's time zone",
+        "open_house_end_time": "EndDateTime in the listing's time zone",
+    },
+    "property_member": {
+        "listing_key": "@ID of the listing",
+        "order": "the place of AgentDetails, from 1",
+        "member_key": "AgentDetails/@ID",
+        "office_key": "AgentDetails/Office/@ID",
+        "role": "ListAgent for the first AgentDetails, else CoListAgent",
+    },
+    "member": {
+        "office_key": "@ID of the agent's Office",
+        "modification_timestamp": "nothing inside a listing",
+        "observed_in": "Property or Member: the search that told of it",
+    },
+    "office": {
+        "logo_last_updated": "Logo/LogoLastUpdated or Logo/LastUpdated, when there is no"
+        " LogoLastUpdated; nothing inside a listing",
+        "modification_timestamp": "nothing inside a listing",
+        "observed_in": "Property or Office: the search that told of it",
+    },
+    "other_phone": _CONTACT_KEYS,
+    "social_media": _CONTACT_KEYS,
+}

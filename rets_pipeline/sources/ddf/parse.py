@@ -34,20 +34,20 @@ Known = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def parse_listing(
-    record: Any, known: Known | None = None, known_hash: str | None = None
+    record: Any, *, lookups: Known | None = None, known_hash: str | None = None
 ) -> ParsedListing | UnparsedListing:
     """A ``PropertyDetails`` record as rows.
 
     Args:
         record: its bytes, from start tag to end tag, or an ``lxml`` element, which is not changed.
-        known: lookup values with commas; None: those of the documentation.
+        lookups: values with commas; None: those of the documentation.
         known_hash: the hash of its content, when the caller has it.
 
     Raises:
         NotPlain: the bytes are for a parser first (``sources.plain``).
     """
     try:
-        engine = _ENGINE if known is None else _engine(known)
+        engine = _ENGINE if lookups is None else _engine(lookups)
         parsed = _parse(as_plain(record), engine, known_hash)
     except NotPlain:
         raise

@@ -123,10 +123,14 @@ class DdfSource(_Searches):
             "Office": DdfPeople("Office", people.parse_office, culture),
         }
 
+    def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
+        """The same source, which keeps the server's own values with commas whole."""
+        return DdfSource(self._culture, lookups)
+
     def parse(self, record: Any, known_hash: str | None = None) -> ParsedListing | UnparsedListing:
         """A ``PropertyDetails`` record as rows.
 
         Raises:
             NotPlain: as in :class:`~rets_pipeline.sources.base.ResourceSource`, and nothing else.
         """
-        return parse.parse_listing(record, self._known, known_hash)
+        return parse.parse_listing(record, lookups=self._known, known_hash=known_hash)

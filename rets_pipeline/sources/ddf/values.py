@@ -84,7 +84,7 @@ def coordinate(text: str) -> Decimal | Inexact:
 
 
 def stories(text: str) -> Decimal | Inexact:
-    """A number of stories as ``numeric(6, 2)``. DDF documents a double, ``1.5`` say."""
+    """A number of stories as ``numeric(6, 2)``: ``1.5``. DDF documents a double."""
     return _decimal(text, 6, 2)
 
 
@@ -245,11 +245,11 @@ _MOST_DAYS = 5_000
 
 
 def utc_timestamp(text: str) -> datetime:
-    """A moment in UTC.
+    """A moment in UTC: ``Wed, 13 Mar 2024 14:33:02 GMT``, ISO 8601, or Eastern with AM or PM.
 
-    DDF: RFC 1123, always GMT (``Wed, 13 Mar 2024 14:33:02 GMT``). In 2019 some dates came as its
-    servers print them, in Eastern time: ``2019-02-21 6:40:20 PM``, ``22/01/2019 05:17:29 PM``.
-    ISO 8601 is read too, as UTC when it names no zone (RETS 1.7.2, section 7).
+    DDF: RFC 1123, always GMT. In 2019 some dates came as its servers print them, in Eastern time:
+    ``2019-02-21 6:40:20 PM``, ``22/01/2019 05:17:29 PM``. ISO 8601 is UTC when it names no zone
+    (RETS 1.7.2, section 7).
     """
     day_known = _DAYS_SEEN.get(text[:17])
     if day_known is not None and _GMT_TIME.fullmatch(text, 17) is not None:
@@ -363,7 +363,7 @@ def _iso_local(text: str) -> datetime:
 
 
 def event_time(text: str) -> datetime | Inexact:
-    """A moment of an event: without a zone and local to the property, or in UTC.
+    """A moment of an event: ``17/03/2024 02:00:00 PM``, local to the property.
 
     DDF: open houses are local (:func:`local_timestamp`). How live streams write theirs has not
     been seen: a text that names its zone is taken by its word, and kept.
@@ -395,10 +395,10 @@ def rfc_1123(moment: datetime) -> str:
 
 # Lookups --------------------------------------------------------------------------------------
 
-#: DDF joins the values of a lookup with a comma and a space, and some values hold that themselves:
-#: 16 in all. These seven are known. The others are names of boards (DDF sends a board's number) and
-#: one designation of agents (which has an element of its own): neither is ever joined to others.
-#: What the server's metadata knows beyond these is added by ``mapping.taught``.
+#: DDF joins the values of a lookup with a comma and a space, and 16 values, of 10 lookups, hold a
+#: comma themselves. These seven are established. Names of boards (DDF sends a board's number) and a
+#: designation of agents (which has an element of its own) are among the others, and are never
+#: joined. What the server's metadata knows beyond these is added by ``mapping.taught``.
 LOOKUP_VALUES_WITH_COMMAS: Mapping[str, tuple[str, ...]] = {
     "BasementDevelopment": ("Other, See Remarks",),
     "BusinessType": ("Agriculture, Forestry, Fishing and Hunting",),
