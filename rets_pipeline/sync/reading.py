@@ -14,7 +14,6 @@ import gc
 import logging
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -150,6 +149,7 @@ class Reader:
                 [sys.executable, "-m", _MODULE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                start_new_session=True,  # an interrupt from the keyboard is for this process
                 env={**os.environ, "PYTHONPATH": path},
             )
             assert self._process.stdin is not None
@@ -257,8 +257,6 @@ def _unpacked(packed: Any) -> Parsed | Unparsed:
 
 def main() -> None:
     """Read pages until the input ends."""
-    # An interrupt from the keyboard reaches both processes; the other one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pages, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anything prints must not get into the replies
     gc.disable()
