@@ -47,6 +47,10 @@ lives: $(INSTALLED_TEST) ## kill syncs at random moments, for a night: make live
 	RETS_PIPELINE_LIVES=$(or $(LIVES),300) RETS_PIPELINE_FIRST_LIFE=$(or $(FIRST),1) \
 		$(BIN)/python -m pytest -n 2 --dist worksteal rets_pipeline_tests/convergence $(PYTEST)
 
+bench: $(INSTALLED_TEST) ## every speed and size beside its limit, in one table (about ten minutes)
+	@test -d benchmarks/.peers || echo "python -m benchmarks --install-peers compares with others, too"
+	$(BIN)/python -m benchmarks $(BENCH)
+
 lint: $(INSTALLED_TEST) .env ## ruff, formatting, types, and the floors of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -6,22 +6,28 @@ else; for keys, expat with empty Python handlers.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
 from benchmarks import rets_data, rets_peers
 from benchmarks.measure import Figure, Work, megabytes, seconds
-from rets_pipeline.rets import read_search
+from rets_pipeline.rets import CompactAnswer, Session, read_search
 from rets_pipeline.rets.compact import read_compact
 from rets_pipeline.rets.decoding import TableDecoder
 from rets_pipeline.rets.metadata import Field
 from rets_pipeline.rets.names import Names
+from rets_pipeline.sources.ddf import DdfSource
 
 _ROWS = 20_000
 _KEYS = 1_000_000
+_MANY_ROWS = 200_000
 _ROUNDS = 7
 _MEGABYTES = 150
 
@@ -132,29 +138,79 @@ def _keys(chunks: Iterable[bytes]) -> None:
 
 
 def memory() -> list[Figure]:
-    """Peaks of processes of their own, with everything that they import."""
+    """Peaks of processes of their own that search the sandbox over HTTP, in a third process."""
     figures = []
-    for name, work in (
-        ("1,000,000 keys", "read_many_keys"),
-        ("200,000 COMPACT rows", "read_many_rows"),
-        ("200,000 COMPACT rows, typed", "read_many_values"),
-    ):
-        used = megabytes("benchmarks.rets_search", work)
-        limit = "the interpreter's start, MB"
-        figures.append(Figure(f"memory: {name}", f"{used:.0f} MB", limit, used, _MEGABYTES, True))
+    with _sandbox() as login_url:
+        generic_url = login_url.replace("/Login.svc/Login", "/rets/login")
+        for name, work, url, number in (
+            (f"{_KEYS:,} keys", "read_many_keys", login_url, _KEYS),
+            (f"{_MANY_ROWS:,} COMPACT rows", "read_many_rows", generic_url, _MANY_ROWS),
+            (f"{_MANY_ROWS:,} COMPACT rows, typed", "read_many_values", generic_url, _MANY_ROWS),
+        ):
+            used = megabytes("benchmarks.rets_search", work, url, str(number))
+            limit = "the interpreter's start, MB"
+            figures.append(
+                Figure(f"memory: {name}", f"{used:.0f} MB", limit, used, _MEGABYTES, True)
+            )
     return figures
 
 
-def read_many_keys() -> None:
+@contextmanager
+def _sandbox() -> Iterator[str]:
+    """A sandbox with very many listings; its login's address."""
+    command = [sys.executable, "-m", "rets_pipeline.sandbox", "--port", "0"]
+    command += ["--listings", str(_KEYS), "--generic-listings", str(_MANY_ROWS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().partition(" ")[0]
+        finally:
+            process.kill()
+
+
+def _session(login_url: str) -> Session:
+    return Session(login_url, "sandbox", "sandbox-password", user_agent="benchmark/1.0")
+
+
+def read_many_keys(login_url: str, expected: str) -> None:
     """For a process of its own."""
-    _keys(rets_data.master_list_chunks(_KEYS))
+    search = DdfSource().master_list_search()
+    with _session(login_url) as session:
+        _check(sum(1 for _ in session.search(search.arguments, record=search.record)), expected)
 
 
-def read_many_rows() -> None:
+def _rows_of(session: Session) -> CompactAnswer:
+    return session.search_compact(
+        {
+            "SearchType": "Property",
+            "Class": "RES",
+            "QueryType": "DMQL2",
+            "Query": "(ListPrice=0+)",
+            "Format": "COMPACT-DECODED",
+            "Count": "1",
+            "Limit": "NONE",
+        }
+    )
+
+
+def read_many_rows(login_url: str, expected: str) -> None:
     """For a process of its own."""
-    _drop(read_compact(rets_data.compact_chunks(200_000)))
+    with _session(login_url) as session:
+        _check(sum(1 for _ in _rows_of(session)), expected)
 
 
-def read_many_values() -> None:
+def read_many_values(login_url: str, expected: str) -> None:
     """For a process of its own."""
-    _drop(_decoder().decode_all(read_compact(rets_data.compact_chunks(200_000))))
+    with _session(login_url) as session:
+        answer = _rows_of(session)
+        fields = {
+            name: Field(Names({"SystemName": name, "DataType": kind}))
+            for name, kind in zip(answer.columns, cycle(("Character", "Int")), strict=False)
+        }
+        decoder = TableDecoder(answer.columns, fields, lambda name: None)
+        _check(sum(1 for _ in decoder.decode_all(answer)), expected)
+
+
+def _check(number: int, expected: str) -> None:
+    if number != int(expected):
+        raise AssertionError(f"{number} records instead of {expected}")

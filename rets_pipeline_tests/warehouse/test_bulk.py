@@ -247,3 +247,93 @@ def test_a_fault_of_the_stream_itself_passes_as_it_is(warehouse: Warehouse) -> N
         with pytest.raises(Fault), connection.begin_nested():
             bulk.copy(connection, tables.property_, ("feed", "listing_key"), stream())
         assert connection.execute(sa.select(tables.property_)).all() == []
+
+
+def test_many_rows_are_updated_in_one_statement(warehouse: Warehouse) -> None:
+    table = ledgers.listing_sync
+    made = [
+        {"feed": feed, "listing_key": key, "content_hash": key, "pull_id": "a", "state": "loaded"}
+        for feed in ("f", "g")
+        for key in ("1", "2", "it's", "a,b", "{}", "é")
+    ]
+    with warehouse.writing() as connection:
+        bulk.insert(connection, table, made, {"attempts": 3})
+        bulk.update(connection, table, "listing_key", [], {}, {})
+        bulk.update(
+            connection,
+            table,
+            "listing_key",
+            [
+                {"listing_key": "1", "payload_timestamp": at(1), "content_hash": "new"},
+                {"listing_key": "it's", "payload_timestamp": None, "content_hash": None},
+                {"listing_key": "a,b", "payload_timestamp": at(2), "content_hash": "é"},
+                {"listing_key": "not there", "payload_timestamp": at(3), "content_hash": "x"},
+            ],
+            {"pull_id": "b", "attempts": 0},
+            {"feed": "f"},
+        )
+    found = {
+        (row.feed, row.listing_key): (
+            row.payload_timestamp,
+            row.content_hash,
+            row.pull_id,
+            row.attempts,
+        )
+        for row in rows(warehouse, sa.select(table))
+    }
+    assert len(found) == 12
+    assert found.pop(("f", "1")) == (at(1), "new", "b", 0)
+    assert found.pop(("f", "it's")) == (None, None, "b", 0)
+    assert found.pop(("f", "a,b")) == (at(2), "é", "b", 0)
+    assert {(key, *value) for (_, key), value in found.items()} == {
+        (key, None, key, "a", 3) for key in ("1", "2", "it's", "a,b", "{}", "é")
+    }
+
+
+def test_keys_among_very_many(warehouse: Warehouse) -> None:
+    table = ledgers.tombstone
+    keys = [f"key, '{number}'" for number in range(500)]
+    with warehouse.writing() as connection:
+        bulk.insert(
+            connection,
+            table,
+            [{"listing_key": key} for key in keys],
+            {"feed": "f", "master_pull_id": "m", "gone_at": at(0)},
+        )
+        chosen = [*keys[::7], "another"]
+        found = connection.execute(
+            sa.select(table.c.listing_key).where(
+                bulk.among(connection, table.c.listing_key, chosen)
+            )
+        ).scalars()
+        assert set(found) == set(keys[::7])
+        nobody = bulk.among(connection, table.c.listing_key, [])
+        assert connection.execute(sa.select(table).where(nobody)).all() == []
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        [["a"], ["a"], [True], [1], [1.0], [], ["a", None]],
+        [[["a"]], [{"a": 1}], {"a": ["b"]}, "a", 1, True, ["1"]],
+    ],
+)
+def test_lists_that_look_alike_stay_apart(warehouse: Warehouse, documents: list[Any]) -> None:
+    """The texts of lists are remembered, and True equals 1."""
+    _round_trip(warehouse, [{"source_fields": document} for document in documents])
+    with warehouse.writing() as connection:
+        bulk.insert(
+            connection,
+            tables.property_,
+            [
+                {"listing_key": str(number), "source_fields": document}
+                for number, document in enumerate(documents)
+            ],
+            {"feed": "f"},
+        )
+    table = tables.property_
+    query = sa.select(table.c.source_fields).order_by(sa.cast(table.c.listing_key, sa.Integer))
+    found = [row.source_fields for row in rows(warehouse, query)]
+    assert [repr(document).replace("1.0", "1") for document in found] == [
+        repr(document).replace("1.0", "1") for document in documents
+    ]

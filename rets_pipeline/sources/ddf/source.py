@@ -21,6 +21,7 @@ from rets_pipeline.sources.base import (
 )
 from rets_pipeline.sources.ddf import parse, people, queries
 from rets_pipeline.sources.ddf.engine import attribute
+from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.records import record_head, record_key
 from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp, values_with_commas
 
@@ -48,10 +49,12 @@ class _Searches:
         Raises:
             ValueError: it has no key, or one that no query could name.
         """
-        key = self.detail_key(attributes)
+        key, raw = attributes.get("ID"), attributes.get("LastUpdated")
+        if key is None or raw is None or not is_key(key):
+            # Not as DDF writes them, a million times in a list.
+            key, raw = self.detail_key(attributes), attribute(attributes, "lastupdated")
         if key is None:
             raise ValueError(f"a master list entry without a usable ID: {str(attributes)[:200]}")
-        raw = attribute(attributes, "lastupdated")
         try:
             moment = utc_timestamp(raw.strip())
         except ConversionError:
