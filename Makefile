@@ -19,7 +19,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # As `activate` would: dg warns when the active environment is not the project's.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo dev test test-fast lives lint format clean
+.PHONY: help install demo dev test test-fast lives bench lint format clean
 
 help: ## show this list
 	@echo "rets_pipeline: an exact mirror of MLS listings. Targets:"
