@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import difference, ledgers, pulls, tables
+from rets_pipeline.warehouse import difference, history, ledgers, pulls, tables
 from rets_pipeline.warehouse.pulls import Pull
 
 
@@ -77,6 +77,7 @@ def remove(connection: sa.Connection, master: Pull) -> int:
             ).where(held.c.feed == feed, held.c.listing_key.in_(doomed)),
         )
     )
+    history.note_gone(connection, master, doomed)
     for name in (*tables.LISTING_TABLES, ledgers.quarantine.name):
         table = tables.named(name)
         connection.execute(

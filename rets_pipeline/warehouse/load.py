@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, ledgers, tables
+from rets_pipeline.warehouse import bulk, history, ledgers, tables
 from rets_pipeline.warehouse.pulls import Pull
 
 #: the wait after the first attempt in vain; it doubles with each further one
@@ -204,7 +204,7 @@ class Load:
             return
         try:
             with self._connection.begin_nested():
-                self._replace(listings)
+                self._replace(listings, held)
         except (sa.exc.StatementError, OverflowError, UnicodeEncodeError) as error:
             if not _is_about_the_row(error):
                 raise
@@ -222,18 +222,39 @@ class Load:
                 self.counts.new += 1
             self.counts.value_problems += len(listing.problems)
 
-    def _replace(self, listings: list[ListingLike]) -> None:
+    def _replace(self, listings: list[ListingLike], held: dict[str, _Held]) -> None:
         keys = [listing.listing_key for listing in listings]
-        for name in tables.LISTING_TABLES:
-            table = tables.named(name)
-            self._delete(table, keys)
-            bulk.insert(self._connection, table, self._rows(name, listings))
+        with history.recorded(self._connection, self._pull, self._observations(listings, held)):
+            for name in tables.LISTING_TABLES:
+                table = tables.named(name)
+                self._delete(table, keys)
+                bulk.insert(self._connection, table, self._rows(name, listings))
         self._write_shared(listings)
         self._delete(ledgers.tombstone, keys)
         self._write_problems(
             [(item.listing_key, problem) for item in listings for problem in item.problems], keys
         )
         self._write_ledger(listings)
+
+    def _observations(
+        self, listings: list[ListingLike], held: dict[str, _Held]
+    ) -> list[history.Observation]:
+        """For the history: without what this very pull has loaded before, in a replay say."""
+        found = []
+        for listing in listings:
+            before = held[listing.listing_key]
+            again = before.state == "loaded" and before.pull_id == self._pull.pull_id
+            if not (before.live and again):
+                state: Any = "live" if before.live else "gone" if before.gone_by else "unknown"
+                found.append(
+                    history.Observation(
+                        listing.listing_key,
+                        listing.rows,
+                        listing.payload_timestamp,
+                        state,
+                    )
+                )
+        return found
 
     def _rows(self, name: str, listings: Sequence[ListingLike]) -> list[Row]:
         return [

@@ -78,6 +78,8 @@ def check(engine: sa.Engine) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    from rets_pipeline.warehouse.migrations import operations  # noqa: F401  compares views too
+
     with engine.connect() as connection:
         found, expected = _current(connection), head()
         differences = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from alembic import context
 
 from rets_pipeline.warehouse.migrate import environment_options
+from rets_pipeline.warehouse.migrations import operations  # noqa: F401  op.create_view
 
 with_connection = context.config.attributes["connection"]
 context.configure(connection=with_connection, **environment_options(with_connection))
