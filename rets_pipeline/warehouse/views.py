@@ -8,25 +8,34 @@ A revision that changes a table drops the views on it first and makes them again
 
 from __future__ import annotations
 
+import textwrap
+
 from rets_pipeline.warehouse.tables import property_
 
 
 def _current_listings() -> str:
-    columns = ",\n".join(f'    p."{column.name}"' for column in property_.columns)
-    return f"""SELECT
+    names = ", ".join(f"p.{column.name}" for column in property_.columns)
+    columns = textwrap.fill(names, 90, initial_indent="    ", subsequent_indent="    ")
+    return f"""
+SELECT
 {columns},
     a.member_full_name AS list_agent_full_name,
     o.office_name AS list_office_name,
     i.media_key AS first_image_media_key,
     i.media_url AS first_image_url,
-    (
-        SELECT f.blob_key FROM media_file f
-        WHERE f.feed = i.feed AND f.listing_key = i.listing_key AND f.media_key = i.media_key
-            AND f.blob_key IS NOT NULL
-        ORDER BY
-            CASE WHEN f.change_token = i.change_token THEN 1 ELSE 2 END,
-            CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END
-        LIMIT 1
+    COALESCE(
+        (
+            SELECT f.blob_key FROM media_file f
+            WHERE f.feed = i.feed AND f.listing_key = i.listing_key AND f.media_key = i.media_key
+                AND f.blob_key IS NOT NULL AND f.change_token = i.change_token
+            ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
+        ),
+        (
+            SELECT f.blob_key FROM media_file f
+            WHERE f.feed = i.feed AND f.listing_key = i.listing_key AND f.media_key = i.media_key
+                AND f.blob_key IS NOT NULL
+            ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
+        )
     ) AS first_image_blob_key
 FROM property p
 LEFT JOIN member a ON a.feed = p.feed AND a.member_key = p.list_agent_key
@@ -40,7 +49,7 @@ LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
 """  # noqa: S608
 
 
-#: by name; ``current_listings``: each listing with its list agent, its list office and its first
-#: image: the address that the payload names, and the key of the blob that is held of it (of the
-#: present image and the large one if there is such a blob)
+#: By name. ``current_listings``: each listing with its list agent, its list office and its first
+#: image: the address that the payload names, and the key of the blob that is held of it: that of
+#: the image as it is now or else as it was, the large one or else the next smaller.
 VIEWS: dict[str, str] = {"current_listings": _current_listings()}

@@ -21,7 +21,9 @@ from rets_pipeline_tests.services.processes import free_ports
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
-_COMMANDS = ["demo", "dev", "sandbox", "check", "status", "sync", "images", "backfill", "rets"]
+_COMMANDS = [
+    "demo", "dev", "sandbox", "check", "status", "sync", "images", "backfill", "rets", "db",
+]  # fmt: skip
 
 
 def test_help_names_every_command(project: Project) -> None:
