@@ -232,7 +232,10 @@ class Remembered:
             rows: of the listing, by table.
         """
         for child, summary in zip(children(), self._children[listing_key], strict=True):
-            previous, present = child.text_of(summary), child.value(rows.get(child.name, ()))
+            found = rows.get(child.name, ())
+            if summary == len(found) or not (summary or found):
+                continue  # most often, and quickly seen
+            previous, present = child.text_of(summary), child.value(found)
             if previous != present:
                 yield Difference(listing_key, child, previous, present)
 

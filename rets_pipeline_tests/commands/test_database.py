@@ -47,14 +47,13 @@ def test_a_database_of_a_newer_version(empty_project: Project, postgres_url: str
         connection.exec_driver_sql(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
     engine.dispose()
     empty_project.environ["DATABASE_URL"] = postgres_url
-    for command in ("upgrade", "check"):
-        done = empty_project.run("db", command)
-        assert (done.status, done.stdout) == (2, "")
-        assert done.fault().startswith("error: the warehouse postgresql+psycopg://")
-        assert done.fault().endswith(
-            f" is at revision 9999, which this version of rets-pipeline does not know (its newest "
-            f"is {_HEAD}): use the version that brought it there, or a newer one"
-        )
+    done = empty_project.run("db", "upgrade")
+    assert (done.status, done.stdout) == (2, "")
+    assert done.fault().startswith("error: the warehouse postgresql+psycopg://")
+    assert done.fault().endswith(
+        f" is at revision 9999, which this version of rets-pipeline does not know (its newest "
+        f"is {_HEAD}): use the version that brought it there, or a newer one"
+    )
     done = empty_project.run("db", "current")
     assert done.status == 0
     assert f": revision 9999; this version of rets-pipeline knows {_HEAD} at most" in done.stdout
