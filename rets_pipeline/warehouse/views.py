@@ -26,14 +26,15 @@ SELECT
     COALESCE(
         (
             SELECT f.blob_key FROM media_file f
-            WHERE f.feed = i.feed AND f.listing_key = i.listing_key AND f.media_key = i.media_key
-                AND f.blob_key IS NOT NULL AND f.change_token = i.change_token
+            WHERE f.feed = i.feed AND f.listing_key = i.listing_key
+                AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+                AND f.change_token = i.change_token
             ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
         ),
         (
             SELECT f.blob_key FROM media_file f
-            WHERE f.feed = i.feed AND f.listing_key = i.listing_key AND f.media_key = i.media_key
-                AND f.blob_key IS NOT NULL
+            WHERE f.feed = i.feed AND f.listing_key = i.listing_key
+                AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
             ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
         )
     ) AS first_image_blob_key

@@ -58,7 +58,7 @@ def test_a_database_that_is_newer_than_the_software(warehouse_url: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE {table} SET version_num = '9999'")
     with pytest.raises(
-        WarehouseError, match="^the warehouse .* is at revision 9999, which"
+        WarehouseError, match=r"^the warehouse .* is at revision 9999, which"
     ) as told:
         Warehouse.open(warehouse_url)
     assert "\n" not in str(told.value)
