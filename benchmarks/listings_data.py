@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.sandbox.behaviour import Behaviour
-from rets_pipeline.sandbox.search import Query, answer
+from rets_pipeline.sandbox import search
 from rets_pipeline.sandbox.world import Sandbox
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import pull
@@ -19,7 +17,6 @@ from rets_pipeline.warehouse.engine import Warehouse
 
 #: as many as make a listing of some 10 KB, half of what DDF's largest hold
 MOST_PHOTOS = 24
-PAGE = 100
 DAY = date(2026, 3, 1)
 _START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _KEY = re.compile(rb'(<PropertyDetails ID=")([0-9]+)"')
@@ -40,13 +37,7 @@ class Listings:
 
     def pages(self) -> list[bytes]:
         """All listings as DDF answers with them, a hundred a page."""
-        return [self._page(self.keys[at : at + PAGE]) for at in range(0, len(self.keys), PAGE)]
-
-    def _page(self, keys: list[int]) -> bytes:
-        query = Query("Property", "details", tuple(keys), 0, PAGE, 1, 1)
-        return "".join(
-            answer(self._world, query, "https://photos.example.com", Behaviour())
-        ).encode()
+        return list(search.pages(self._world))
 
     def send_again(self) -> None:
         """Every listing is written anew: its own date moves, and those of its offices."""
@@ -96,8 +87,3 @@ def archived(found: Mirror, pages: list[bytes]) -> None:
         keys = {key: _START for page in some for key in keys_of(page)}
         answers = (pull.Page(page, keys_of(page), keys_of(page)) for page in some)
         pull.store(found, pull.Download(DAY, dict(keys), answers))
-
-
-def folder_archive(folder: Path) -> Archive:
-    """An archive in a folder."""
-    return Archive.from_uri(str(folder))

@@ -143,40 +143,40 @@ def pieces(record: bytes) -> list[str]:
         NotPlain: it is not UTF-8, or begins with something else.
     """
     try:
-        found = record.decode().split("<")
+        text = record.decode()
     except UnicodeDecodeError:
         raise NotPlain("not UTF-8") from None
-    if found.pop(0) or found[-1:] == []:
+    if not text.startswith("<"):
         raise NotPlain("no element at its beginning")
-    return found
+    return text[1:].split("<")
 
 
-def attributes(text: str) -> Attributes:
+def attributes(written: str) -> Attributes:
     """The attributes of a start tag, from what stands behind its name.
 
     Raises:
         NotPlain: they are not plain attributes.
     """
     found, at = [], 0
-    while (match := _ATTRIBUTE.match(text, at)) is not None:
+    while (match := _ATTRIBUTE.match(written, at)) is not None:
         name, double, single = match.groups()
         value = (double if double is not None else single).replace("\n", " ").replace("\t", " ")
         if name == "xmlns":
             raise NotPlain("a namespace")
         found.append((name, resolved(value) if "&" in value else value))
         at = match.end()
-    if text[at:].strip(" \t\n"):
+    if written[at:].strip(" \t\n"):
         raise NotPlain("an attribute that cannot be read")
     return tuple(found)
 
 
-def resolved(text: str) -> str:
+def resolved(written: str) -> str:
     """A text with the characters that its references stand for.
 
     Raises:
         NotPlain: a reference that not every XML knows, or to an illegal character.
     """
-    return _REFERENCE.sub(_character, text)
+    return _REFERENCE.sub(_character, written)
 
 
 def _character(match: re.Match[str]) -> str:

@@ -131,11 +131,12 @@ class _Tag:
         empty: it is the end tag too.
         attributes: names and values.
         closing: the whole piece of the end tag.
-        column: of a leaf without attributes whose text goes there, converted or not, and that is
-            all.
+        leaf: without attributes, with a rule for its text.
+        column: where the text of a leaf goes, converted or not, if that is all.
         convert: its converter.
-        group: without attributes, and it becomes a row.
+        group: it becomes a row.
         nothing: an empty leaf, which says nothing.
+        row: of a group, the row with all attributes in it; None when they say more than a row.
     """
 
     __slots__ = (
@@ -145,9 +146,11 @@ class _Tag:
         "convert",
         "empty",
         "group",
+        "leaf",
         "name",
         "node",
         "nothing",
+        "row",
     )
 
     def __init__(self, name: str, node: _Node | None, empty: bool, attributes: Attributes) -> None:
@@ -159,16 +162,35 @@ class _Tag:
         self.column: str | None = None
         self.convert: _Remembering | None = None
         self.group = False
+        self.leaf = False
         self.nothing = False
-        if node is None or attributes:
+        self.row: Row | None = None
+        if node is None:
             return
         rule = node.rule
+        if node.group is not None and not empty:
+            self.group = True
+            self.row = _row_of_attributes(node, attributes)
+        if attributes:
+            return
         if node.leaf and empty:
             self.nothing = True
-        elif node.group is not None and not empty:
-            self.group = True
-        elif node.leaf and rule is not None and _goes_to_one_column(rule):
-            self.column, self.convert = rule.column, node.convert
+        elif node.leaf and rule is not None:
+            self.leaf = True
+            if _goes_to_one_column(rule):
+                self.column, self.convert = rule.column, node.convert
+
+
+def _row_of_attributes(node: _Node, attributes: Attributes) -> Row | None:
+    row = node.template.copy()
+    problems: list[Problem] = []
+    for name, value in attributes:
+        rule, path, convert = node.attributes.get(name.lower(), (None, "", None))
+        if rule is None or rule.uncompared or rule.repeated:
+            return None
+        if (text := value.strip()) and _store(rule, convert, path, name, text, row, None, problems):
+            return None
+    return None if problems else row
 
 
 def _goes_to_one_column(rule: Rule) -> bool:
@@ -216,8 +238,7 @@ def name_and_attributes(record: bytes) -> tuple[str, Attributes]:
     Raises:
         NotPlain: its bytes are for a parser first.
     """
-    end = record.find(b">")
-    tag = _root_tag(plain.pieces(record[: end + 1])[0])
+    tag = _root_tag(plain.pieces(record[: record.find(b">") + 1])[0])
     return tag.name, tag.attributes
 
 
@@ -311,7 +332,11 @@ def _read(  # noqa: C901 - nearly all the time goes here, and calls are what tak
         What no column took, and where the element ends.
     """
     pieces, row, by_tag, closing = item._pieces, item.row, node.by_tag, tag.closing
-    rest = _read_own(node, tag, pieces[at], row, problems)
+    piece = pieces[at]
+    if piece.find(">") == len(piece) - 1 and (tag.row is not None or not tag.attributes):
+        rest = None
+    else:
+        rest = _read_own(node, tag, piece, row, problems)
     if tag.empty:
         return rest, at
     while True:
@@ -325,19 +350,23 @@ def _read(  # noqa: C901 - nearly all the time goes here, and calls are what tak
             if not closed:
                 raise NotPlain("a tag that does not end")
             found = node.tag(head)
-        column = found.column
-        if column is not None and pieces[at + 1] == found.closing:
+        if found.leaf and pieces[at + 1] == found.closing:
             # Nearly all elements end here: one text and nothing else.
             at += 1
             if text and (text := text.strip()):
                 if "&" in text and not (text := plain.resolved(text).strip()):
                     continue
-                if row[column] is not None:
+                column = found.column
+                if column is None:
+                    rest = _store_leaf(found, text, row, rest, problems)
+                elif row[column] is not None:
                     rest = _add(rest, found.name, text)  # it occurs again: the first one counts
-                elif found.convert is None:
+                elif (convert := found.convert) is None:
                     row[column] = text
+                elif (value := convert.get(text)) is None or value.__class__ is Inexact:
+                    rest = _convert(convert, found, text, row, rest, problems)
                 else:
-                    rest = _convert(found.convert, found, text, row, rest, problems)
+                    row[column] = value
             continue
         if found.group:
             at = _add_group(found, at, item, problems)
@@ -349,10 +378,10 @@ def _read(  # noqa: C901 - nearly all the time goes here, and calls are what tak
 
 def _add_group(tag: _Tag, at: int, item: Item, problems: list[Problem]) -> int:
     """Read an element that becomes a row."""
-    node = tag.node
+    node, pieces = tag.node, item._pieces
     assert node is not None
     assert node.group is not None
-    inner = Item(item._pieces, at, node.template.copy())
+    inner = Item(pieces, at, (tag.row or node.template).copy())
     items, path = item.items, node.group.path
     if path in items:
         items[path].append(inner)
@@ -360,6 +389,16 @@ def _add_group(tag: _Tag, at: int, item: Item, problems: list[Problem]) -> int:
         items[path] = [inner]
     inner.rest, at = _read(node, tag, at, inner, problems)
     return at
+
+
+def _store_leaf(
+    tag: _Tag, text: str, row: Row, rest: Rest | None, problems: list[Problem]
+) -> Rest | None:
+    """Put the text of a leaf where its rule says, if that is more than one column."""
+    node = tag.node
+    assert node is not None
+    assert node.rule is not None
+    return _store(node.rule, node.convert, node.path, tag.name, text, row, rest, problems)
 
 
 def _convert(
@@ -409,13 +448,14 @@ def _tail(piece: str) -> str:
 def _read_own(node: _Node, tag: _Tag, piece: str, row: Row, problems: list[Problem]) -> Rest | None:
     """The element's own text before its first child, and its attributes."""
     rest: Rest | None = None
-    if not tag.attributes and piece.find(">") == len(piece) - 1:
-        return None
-    if not tag.empty and (text := _tail(piece)):
-        if node.rule is None:
-            rest = _add(rest, _TEXT, text)
-        else:
-            rest = _store(node.rule, node.convert, node.path, _TEXT, text, row, rest, problems)
+    rest: Rest | None = None
+    text = "" if tag.empty else _tail(piece)
+    if text and node.rule is None:
+        rest = _add(rest, _TEXT, text)
+    elif text and node.rule is not None:
+        rest = _store(node.rule, node.convert, node.path, _TEXT, text, row, rest, problems)
+    if tag.row is not None:
+        return rest  # its attributes are in the row from the start
     for name, value in tag.attributes:
         known = node.attributes.get(name.lower())
         if known is None:

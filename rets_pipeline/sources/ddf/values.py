@@ -239,6 +239,11 @@ _LOCAL = re.compile(
 _ISO_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T00:00:00)?")
 
 
+_GMT_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] GMT")
+_DAYS_SEEN: dict[str, str] = {}
+_MOST_DAYS = 5_000
+
+
 def utc_timestamp(text: str) -> datetime:
     """A moment in UTC: ``Wed, 13 Mar 2024 14:33:02 GMT``, ISO 8601, or Eastern with AM or PM.
 
@@ -246,6 +251,9 @@ def utc_timestamp(text: str) -> datetime:
     ``2019-02-21 6:40:20 PM``, ``22/01/2019 05:17:29 PM``. ISO 8601 is UTC when it names no zone
     (RETS 1.7.2, section 7).
     """
+    day_known = _DAYS_SEEN.get(text[:17])
+    if day_known is not None and _GMT_TIME.fullmatch(text, 17) is not None:
+        return datetime.fromisoformat(f"{day_known}T{text[17:25]}+00:00")
     match = _RFC_1123.fullmatch(text)
     if match is None:
         return _eastern_timestamp(text) or _iso_timestamp(text)
@@ -255,11 +263,20 @@ def utc_timestamp(text: str) -> datetime:
             int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), int(second), 0, UTC
         )
         if sign is None:
+            _remember_day(text, moment)
             return moment
         offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
         return moment - offset if sign == "+" else moment + offset
     except (ValueError, KeyError, OverflowError):
         raise ConversionError("not a date and time that exists") from None
+
+
+def _remember_day(text: str, moment: datetime) -> None:
+    """Most moments of a feed lie in a few days, written in one way."""
+    if _GMT_TIME.fullmatch(text, 17) is not None:
+        if len(_DAYS_SEEN) >= _MOST_DAYS:
+            _DAYS_SEEN.clear()
+        _DAYS_SEEN[text[:17]] = moment.date().isoformat()
 
 
 @cache
