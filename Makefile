@@ -19,7 +19,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # As `activate` would: dg warns when the active environment is not the project's.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo dev test test-fast lint format clean
+.PHONY: help install demo dev test test-fast lives lint format clean
 
 help: ## show this list
 	@echo "rets_pipeline: an exact mirror of MLS listings. Targets:"
@@ -42,6 +42,10 @@ test: lint ## all checks and all tests, on real Postgres and S3 servers
 
 test-fast: $(INSTALLED_TEST) ## the tests that take no more than some seconds each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST)
+
+lives: $(INSTALLED_TEST) ## kill syncs at random moments, for a night: make lives LIVES=300 FIRST=1000
+	RETS_PIPELINE_LIVES=$(or $(LIVES),300) RETS_PIPELINE_FIRST_LIFE=$(or $(FIRST),1) \
+		$(BIN)/python -m pytest -n 2 --dist worksteal rets_pipeline_tests/convergence $(PYTEST)
 
 lint: $(INSTALLED_TEST) .env ## ruff, formatting, types, and the floors of the house
 	$(BIN)/ruff check .

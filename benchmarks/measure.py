@@ -7,10 +7,11 @@ anything about what is measured.
 from __future__ import annotations
 
 import gc
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Work = Callable[[], object]
@@ -71,15 +72,44 @@ def seconds(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
     return least
 
 
-def megabytes(module: str, work: str) -> float:
+class Times:
+    """Times that passed, of works of which the processes of others have a part.
+
+    Each work is measured several times, in turns with the others; the median counts.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[float]] = {}
+
+    def measure(self, name: str, work: Work) -> None:
+        """Run the work once more."""
+        gc.collect()
+        started = time.perf_counter()
+        work()
+        self.note(name, time.perf_counter() - started)
+
+    def note(self, name: str, passed: float) -> None:
+        """Note a time that was measured elsewhere."""
+        self._found.setdefault(name, []).append(passed)
+
+    def __getitem__(self, name: str) -> float:
+        """The median in seconds."""
+        return statistics.median(self._found[name])
+
+
+def megabytes(module: str, work: str, *arguments: str) -> float:
     """Peak memory of ``module.work()`` over that of an interpreter that has imported nothing."""
-    code = f"{_PEAK}\nstart = peak()\nfrom {module} import {work}\n{work}()\nprint(peak() - start)"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return int(done.stdout) / 1e6
+    code = f"""{_PEAK}
+start = peak()
+from {module} import {work}
+{work}(*sys.argv[1:])
+print(peak() - start)"""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    return int(done.stdout.splitlines()[-1]) / 1e6
 
 
-def show(title: str, figures: list[Figure]) -> bool:
+def show(title: str, figures: Sequence[Figure]) -> bool:
     """Print the table; returns whether all targets were reached."""
     lines = [("figure", "value", "compared with", "ratio", "target", "")]
     for figure in figures:

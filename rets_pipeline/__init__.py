@@ -5,9 +5,14 @@ bottom: ``rets`` and ``settings``; ``archive`` and ``warehouse``; ``sources``; `
 ``orchestration``; ``cli`` and ``definitions``. Imports only go down. ``sandbox`` stands apart.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("rets-pipeline")
-except PackageNotFoundError:  # a source tree that nobody installed
-    __version__ = "0+unknown"
+def __getattr__(name: str) -> str:
+    """``__version__``, found when it is asked for: its search is a fifth of a library's import."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("rets-pipeline")
+    except PackageNotFoundError:  # a source tree that nobody installed
+        return "0+unknown"

@@ -3,6 +3,8 @@
 What belongs here: arguments, exit statuses, and where output goes. What does not: what commands do
 (``commands``).
 
+Settings are read before anything slow is imported, so that their faults are told at once.
+
 Exit status: 0; 1 a run failed; 2 something cannot be used as it is configured; 3 another run holds
 the feed. Every fault that people can cause is one line.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from dotenv import load_dotenv
@@ -118,10 +120,10 @@ def check(
     feed: Annotated[str | None, typer.Argument(help="One feed; all without it.")] = None,
 ) -> None:
     """Try the settings: warehouse, archive, a login on each feed. Say what is wrong."""
-    from rets_pipeline.commands import check as checks
-
     settings = Settings.from_env()
     feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
+    from rets_pipeline.commands import check as checks
+
     faults = 0
     for finding in checks.check(settings, feeds):
         if finding.fault is None:
@@ -136,15 +138,32 @@ def check(
 
 
 @app.command()
+def mapping(
+    source: Annotated[Literal["ddf"], typer.Argument(help="A source, as feeds name it.")],
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As docs/mapping-ddf.md has it.")
+    ] = False,
+) -> None:
+    """Show where everything in a source's records goes: table, column, RESO name, conversion."""
+    from rets_pipeline.commands import mapping as mappings
+
+    if markdown:
+        typer.echo(mappings.markdown(), nl=False)
+        return
+    for line in mappings.lines():
+        typer.echo(line)
+
+
+@app.command()
 def status(
     feed: Annotated[str | None, typer.Argument(help="One feed; all without it.")] = None,
 ) -> None:
     """Show what the server had at the last look and what is held of it."""
+    settings = Settings.from_env()
+    feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
     from rets_pipeline.commands import status as states
     from rets_pipeline.warehouse.engine import Warehouse
 
-    settings = Settings.from_env()
-    feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
     warehouse = Warehouse.open(settings.database_url)
     console.print(states.table(warehouse, feeds))
     warehouse.close()
@@ -159,21 +178,39 @@ def sync(
     ] = 0,
 ) -> None:
     """Converge: compare the server with the warehouse and remove the difference."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
+    from rets_pipeline.commands import report, runs
+
+    report.tell(console, runs.sync(settings, chosen, console, allow_deletions=allow_deletions))
+
+
+@app.command()
+def members(
+    feed: Feed,
+    allow_deletions: Annotated[
+        int,
+        typer.Option(min=0, help="Let up to this many of each go although the guard trips."),
+    ] = 0,
+) -> None:
+    """Converge members and offices, by searches of their own."""
     from rets_pipeline.commands import report, runs
 
     settings = Settings.from_env()
+    feed_config = settings.feed(feed)
     report.tell(
-        console, runs.sync(settings, settings.feed(feed), console, allow_deletions=allow_deletions)
+        console, runs.members(settings, feed_config, console, allow_deletions=allow_deletions)
     )
 
 
 @app.command()
 def images(feed: Feed) -> None:
     """Bring the photos in step with the listings."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
     from rets_pipeline.commands import report, runs
 
-    settings = Settings.from_env()
-    report.tell(console, runs.images(settings, settings.feed(feed), console))
+    report.tell(console, runs.images(settings, chosen, console))
 
 
 @app.command()
@@ -190,12 +227,13 @@ def backfill(
     ] = False,
 ) -> None:
     """Fetch and load the listings whose modification timestamps lie on the chosen days."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
     from rets_pipeline.commands import report, runs
     from rets_pipeline.sync.days import DayRange
 
-    settings = Settings.from_env()
     days = DayRange(first.date(), last.date())
-    report.tell(console, runs.backfill(settings, settings.feed(feed), console, days, replay=replay))
+    report.tell(console, runs.backfill(settings, chosen, console, days, replay=replay))
 
 
 def main() -> None:

@@ -95,6 +95,9 @@ class FeedConfig(BaseModel):
     listings_per_request: int = Field(default=100, ge=1, le=100)
     listings_per_run: int = Field(default=200_000, ge=1, description="budget of one run")
     cadence_minutes: int = Field(default=15, ge=1, le=1440)
+    members_cadence_minutes: int = Field(
+        default=1440, ge=1, le=1440, description="of members and offices"
+    )
     lock_wait_seconds: float = Field(default=600, ge=0)
     deletion_guard: DeletionGuard = DeletionGuard()
     photos: PhotoSettings = PhotoSettings()
@@ -122,7 +125,7 @@ class FeedConfig(BaseModel):
                 raise ValueError(f"{owner!r} is neither an e-mail address nor `team:name`")
         return value
 
-    @field_validator("cadence_minutes")
+    @field_validator("cadence_minutes", "members_cadence_minutes")
     @classmethod
     def _cadence_fits_the_clock(cls, value: int) -> int:
         fits = 60 % value == 0 if value < 60 else value % 60 == 0 and 24 % (value // 60) == 0

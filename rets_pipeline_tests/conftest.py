@@ -15,14 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
 
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # read when an instance is made
+# No test depends on the machine's speed; all else stays as Hypothesis has it, here or in CI.
+settings.register_profile("project", settings(), deadline=None)
+settings.load_profile("project")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what runs in its background so, and every process of a test would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: at the end, workers must not wait for one that has begun late."""
+    items.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
+    items.sort(key=lambda item: not item.get_closest_marker("slow"))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from rets_pipeline.commands.sandbox_process import ACCOUNT, World, running
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.resources import MEMBERS, OFFICES, Resource
 
 FEED = "sandbox"
 _DAYS_AGED = 3
@@ -109,7 +110,7 @@ def _clear(home: Path) -> None:
 def _held(home: Path) -> set[str]:
     """What would be missed: feeds with data, and what is not known. Empty tables are not."""
     archive, database = home / "archive", home / "warehouse.sqlite"
-    kinds = ("raw", "images")
+    kinds = ("raw", "images", "metadata")
     found = {path.name for kind in kinds for path in (archive / kind).glob("*")}
     found |= {path.name for path in archive.glob("*") if path.name not in kinds}
     if database.is_file():
@@ -135,19 +136,22 @@ def _feeds_in(database: Path) -> set[str]:
 def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, title: str) -> None:
     console.print(f"\n[bold]{title}[/]", soft_wrap=True)
     started = time.monotonic()
-    synced = runs.sync(settings, feed, console)
-    pictured = runs.images(settings, feed, console)
+    finished = (
+        runs.sync(settings, feed, console),
+        runs.members(settings, feed, console),
+        runs.images(settings, feed, console),
+    )
     seconds = time.monotonic() - started
-    for finished in (synced, pictured):
-        tell(console, finished, indent="  ")
-    truth = _get(world, "/_sandbox/truth?images=large")["listings"]
+    tell(console, *finished, indent="  ")
+    truth = _get(world, "/_sandbox/truth?images=large")
     differences = list(compare(settings, truth))
     if differences:
         raise DemoFailed(f"{len(differences)} differences from the server: {differences[0]}")
-    photos = sum(len(listing["photos"]) for listing in truth.values())
+    photos = sum(len(listing["photos"]) for listing in truth["listings"].values())
     console.print(
-        f"  [green]verified[/]     {len(truth):,} keys, timestamps and prices, and the SHA-256 of "
-        f"{photos:,} photos: equal to the server's  [dim]({seconds:.1f} s)[/]",
+        f"  [green]verified[/]     {len(truth['listings']):,} listings, {len(truth['agents']):,} "
+        f"agents, {len(truth['offices']):,} offices and the SHA-256 of {photos:,} photos: equal "
+        f"to the server's  [dim]({seconds:.1f} s)[/]",
         soft_wrap=True,
     )
 
@@ -158,8 +162,10 @@ def compare(settings: Settings, truth: dict[str, Any]) -> Iterator[str]:
     archive = Archive.from_uri(settings.archive_uri)
     try:
         with warehouse.reading() as connection:
-            yield from _compare_listings(connection, truth)
-            yield from _compare_images(connection, archive, truth)
+            yield from _compare_listings(connection, truth["listings"])
+            yield from _compare_people(connection, MEMBERS, truth["agents"])
+            yield from _compare_people(connection, OFFICES, truth["offices"])
+            yield from _compare_images(connection, archive, truth["listings"])
     finally:
         warehouse.close()
 
@@ -178,13 +184,46 @@ def _compare_listings(connection: sa.Connection, truth: dict[str, Any]) -> Itera
     for key in sorted(truth.keys() ^ held.keys()):
         yield f"listing {key} is {'missing' if key in truth else 'gone on the server'}"
     for key in sorted(truth.keys() & held.keys()):
-        price = truth[key]["price"]
+        price = truth[key]["price"] or truth[key]["lease"]
         expected = (
             datetime.fromisoformat(truth[key]["last_updated"]).replace(microsecond=0),
             Decimal(price) if price is not None else None,
         )
         if held[key] != expected:
             yield f"listing {key}: {held[key]} instead of {expected}"
+
+
+def _compare_people(
+    connection: sa.Connection, resource: Resource, truth: dict[str, Any]
+) -> Iterator[str]:
+    """By name, phone numbers and time; the names in the truth are the sandbox's own."""
+    table, ledger, phone = resource.table, resource.ledger, tables.other_phone
+    name = table.c.member_full_name if resource is MEMBERS else table.c.office_name
+    key = resource.key_in(table)
+    phones: dict[str, list[str]] = {}
+    query = sa.select(phone.c.resource_record_key, phone.c.other_phone_number)
+    for row in connection.execute(query.where(resource.rows_in(phone, FEED)).order_by("order")):
+        phones.setdefault(row.resource_record_key, []).append(row.other_phone_number)
+    rows = connection.execute(
+        sa.select(key.label("record_key"), name.label("name"), ledger.c.payload_timestamp)
+        .join(ledger, sa.and_(resource.rows_in(ledger, FEED), resource.key_in(ledger) == key))
+        .where(resource.rows_in(table, FEED))
+    )
+    held = {
+        row.record_key: (row.payload_timestamp, row.name, phones.get(row.record_key, []))
+        for row in rows
+    }
+    for one in sorted(truth.keys() ^ held.keys()):
+        yield f"{resource.name} {one} is {'missing' if one in truth else 'gone on the server'}"
+    for one in sorted(truth.keys() & held.keys()):
+        told = truth[one]
+        expected = (
+            datetime.fromisoformat(told["last_updated"]).replace(microsecond=0),
+            told["name"],
+            [item["number"] for item in told["phones"]],
+        )
+        if held[one] != expected:
+            yield f"{resource.name} {one}: {held[one]} instead of {expected}"
 
 
 def _compare_images(
@@ -213,10 +252,11 @@ def _compare_images(
 
 
 def _told(done: dict[str, Any]) -> str:
-    kinds = done["changes"]
-    return ", ".join(
-        f"{len(keys)} {kind.replace('_', ' ')}" for kind, keys in kinds.items() if keys
+    listings = ", ".join(
+        f"{len(keys)} {kind.replace('_', ' ')}" for kind, keys in done["changes"].items() if keys
     )
+    people = [f"{sum(map(len, done[who].values()))} {who}" for who in ("agents", "offices")]
+    return f"{listings}; changes of {' and '.join(people)}"
 
 
 def _advance(world: World) -> dict[str, Any]:

@@ -5,25 +5,40 @@ What belongs here: the run ledger's actions as lines. What does not: running.
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
 from rets_pipeline.commands.runs import Finished
+from rets_pipeline.warehouse.resources import OTHERS
 
 #: numbers of an action that tell how, not what
 _HOW = ("action", "pull_id", "bytes", "requests", "pulls", "asked", "wanted")
 
 
-def tell(console: Console, finished: Finished, *, indent: str = "") -> None:
-    """A line for each step of a run, without what it did not do, and one for each warning."""
-    for action in finished.actions:
-        numbers = [
-            f"{value:,} {name.replace('_', ' ')}"
-            for name, value in action.items()
-            if name not in _HOW and value
-        ]
-        console.print(
-            f"{indent}{action['action']:12} {', '.join(numbers) or '[dim]nothing[/]'}",
-            soft_wrap=True,
-        )
-    for warning in finished.warnings:
+def tell(console: Console, *finished: Finished, indent: str = "") -> None:
+    """A line for each step of some runs, without what it did not do, and one for each warning."""
+    for name, numbers in _lines([action for run in finished for action in run.actions]):
+        told = [f"{value:,} {what.replace('_', ' ')}" for what, value in numbers.items() if value]
+        console.print(f"{indent}{name:12} {', '.join(told) or '[dim]nothing[/]'}", soft_wrap=True)
+    for warning in (warning for run in finished for warning in run.warnings):
         console.print(f"{indent}[yellow]{warning}[/]", soft_wrap=True)
+
+
+def _lines(actions: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
+    """A line for each step, but one for all steps of members, and one for those of offices."""
+    kinds = {f"{resource.name.lower()} ": resource.kind for resource in OTHERS}
+    lines: list[tuple[str, dict[str, int]]] = []
+    for action in actions:
+        name = next(
+            (kind for start, kind in kinds.items() if action["action"].startswith(start)),
+            action["action"],
+        )
+        # What is fetched says less than what became of it.
+        numbers = {key: value for key, value in action.items() if key not in (*_HOW, name)}
+        line = next((line for line in lines if line[0] == name and name in kinds.values()), None)
+        if line is None:
+            lines.append((name, numbers))
+        else:
+            line[1].update(numbers)
+    return lines

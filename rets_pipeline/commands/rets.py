@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import typer
 from rich.console import Console
@@ -23,10 +23,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.tree import Tree
 
-from rets_pipeline.archive import safe_segment
-from rets_pipeline.rets import Metadata, RetsObject, Session, load_metadata
-from rets_pipeline.rets.paging import search_all
 from rets_pipeline.settings import SettingsError
+
+if TYPE_CHECKING:  # the command line is slow enough without what only these commands need
+    from rets_pipeline.rets import Metadata, RetsObject, Session
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +67,8 @@ class Server:
         Raises:
             SettingsError: the account is missing, or an option makes no sense.
         """
+        from rets_pipeline.rets import Session
+
         account = [_variable(name) for name in ("RETS_USERNAME", "RETS_PASSWORD")]
         if self.method not in ("GET", "POST"):
             raise SettingsError(f"--method: {self.method!r} is neither GET nor POST")
@@ -102,6 +104,8 @@ def metadata(
     user_agent: Agent = _AGENT,
 ) -> None:
     """Show resources, classes, fields, lookups and objects as a tree."""
+    from rets_pipeline.rets import load_metadata
+
     with Server(url, version, user_agent).session() as session:
         found = load_metadata(session)
     if as_json:
@@ -212,15 +216,18 @@ def objects(
     user_agent: Agent = _AGENT,
 ) -> None:
     """Save the objects of listings, photos say, into a folder."""
-    wanted = {key: number or "*" for key, _, number in (item.partition(":") for item in keys)}
+    wanted: dict[str, list[str]] = {}
+    for key, _, number in (item.partition(":") for item in keys):
+        wanted.setdefault(key, []).append(number or "*")
     failed = 0
     with Server(url, version, user_agent).session() as session:
-        for key, number in wanted.items():  # many servers take one listing at a time
-            with session.get_object(
-                resource, object_type, {key: number}, location=location
-            ) as found:
-                for item in found:
-                    failed += not _kept(item, key, object_type, output)
+        for key, numbers in wanted.items():  # many servers take one listing at a time
+            ids = "*" if "*" in numbers else numbers
+            with session.get_object(resource, object_type, {key: ids}, location=location) as found:
+                kept = [_kept(item, key, object_type, output) for item in found]
+            failed += kept.count(False)
+            if not kept:
+                errors.print(f"{key} {object_type}: the server has none", markup=False)
     if failed:
         raise typer.Exit(1)
 
@@ -234,6 +241,8 @@ def _kept(item: RetsObject, key: str, object_type: str, folder: Path) -> bool:
     if item.location is not None:
         typer.echo(f"{name}: {item.location}")
         return True
+    from rets_pipeline.archive import safe_segment
+
     kind = item.content_type.rpartition("/")[2].replace("jpeg", "jpg") or "bin"
     parts = (item.content_id or key, str(item.object_id or item.position))
     path = folder / f"{'_'.join(map(safe_segment, parts))}.{safe_segment(kind)}"
@@ -357,6 +366,8 @@ def _arguments(resource: str, class_name: str, query: str, answer_format: str) -
 def _records(
     session: Session, arguments: dict[str, str], record: str, limit: int | None, page: int | None
 ) -> Iterator[Mapping[str, Any]]:
+    from rets_pipeline.rets import search_all
+
     compact = arguments["Format"].startswith("COMPACT")
     if limit is not None:
         arguments = {**arguments, "Limit": str(limit)}

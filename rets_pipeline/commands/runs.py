@@ -7,7 +7,6 @@ the jobs.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +14,15 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
+from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.commands.instance import PROCESS_TAG, open_instance, this_process
 from rets_pipeline.commands.progress import TerminalProgress
 from rets_pipeline.orchestration import build_defs, naming, partitions
 from rets_pipeline.orchestration.failures import CAUSE
-from rets_pipeline.orchestration.jobs import replay_config, sync_config
+from rets_pipeline.orchestration.jobs import members_config, replay_config, sync_config
+from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.sync.days import DayRange
-from rets_pipeline.sync.mirror import Credentials
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
 
@@ -67,24 +67,6 @@ class Finished:
     warnings: list[str]
 
 
-def credentials(feed: FeedConfig) -> Credentials:
-    """The feed's account, from the environment.
-
-    Raises:
-        SettingsError: a variable is missing; the message names it.
-    """
-    found = []
-    for name in (feed.username_variable, feed.password_variable):
-        value = os.environ.get(name)
-        if not value:
-            raise SettingsError(
-                f"feed {feed.name!r}: the variable {name} is not set (put it into the environment "
-                "or into .env)"
-            )
-        found.append(value)
-    return Credentials(*found)
-
-
 def sync(
     settings: Settings, feed: FeedConfig, console: Console, *, allow_deletions: int = 0
 ) -> Finished:
@@ -92,6 +74,22 @@ def sync(
     now = partitions.latest(feed, datetime.now(UTC))
     config = sync_config(feed.name, allow_deletions=allow_deletions)
     return _run(settings, feed, naming.sync_job(feed.name), console, config, now)
+
+
+def members(
+    settings: Settings, feed: FeedConfig, console: Console, *, allow_deletions: int = 0
+) -> Finished:
+    """Run the feed's job for members and offices.
+
+    Raises:
+        SettingsError: its source has no searches for them.
+    """
+    if not people(feed):
+        raise SettingsError(
+            f"feed {feed.name!r}: source {feed.source!r} has no searches for members and offices"
+        )
+    config = members_config(feed, allow_deletions=allow_deletions)
+    return _run(settings, feed, naming.members_job(feed.name), console, config, None)
 
 
 def images(settings: Settings, feed: FeedConfig, console: Console) -> Finished:

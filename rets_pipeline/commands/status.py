@@ -12,7 +12,7 @@ from rich.table import Table
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
-from rets_pipeline.warehouse.runs import Status
+from rets_pipeline.warehouse.runs import PeopleStatus, Status
 
 
 def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None = None) -> Table:
@@ -46,6 +46,18 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "not understood": _number(state.quarantined),
         "quarantine entries": _number(state.quarantine_entries),
         "tombstones": _number(state.tombstones),
+        **_people_cells(state.people, now),
+    }
+
+
+def _people_cells(people: dict[str, PeopleStatus], now: datetime) -> dict[str, str]:
+    seen = [state.server_seen_at for state in people.values()]
+    oldest = None if None in seen else min((moment for moment in seen if moment), default=None)
+    in_vain = sum(state.not_returned + state.quarantined for state in people.values())
+    return {
+        **{kind: f"{it.live:,} of {_number(it.server_keys)}" for kind, it in people.items()},
+        "  at the last look at both": _ago(oldest, now),
+        "  not returned or not understood": _number(in_vain),
     }
 
 

@@ -8,27 +8,39 @@ warnings. What does not: repairs.
 import dagster as dg
 
 from rets_pipeline.orchestration import metadata, naming
+from rets_pipeline.orchestration.people import people
 from rets_pipeline.orchestration.resources import opened
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import audit
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 
 def feed_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
     """The checks of a feed."""
-    return [_keys_match_server(feed), _images_complete(feed)]
+    return [
+        _keys_match_server(feed, "keys_match_server", LISTINGS, naming.DELETED),
+        _images_complete(feed),
+        *(
+            _keys_match_server(feed, f"{resource.kind}_match_server", resource)
+            for resource in people(feed)
+        ),
+    ]
 
 
-def _keys_match_server(feed: FeedConfig) -> dg.AssetChecksDefinition:
+def _keys_match_server(
+    feed: FeedConfig, name: str, resource: Resource, *after: str
+) -> dg.AssetChecksDefinition:
     @dg.asset_check(
-        asset=naming.asset_key(feed.name, naming.LISTINGS),
-        additional_deps=[naming.asset_key(feed.name, naming.DELETED)],
+        name=name,
+        asset=naming.asset_key(feed.name, resource.kind),
+        additional_deps=[naming.asset_key(feed.name, other) for other in after],
         required_resource_keys={naming.mirror_resource(feed.name)},
         pool=naming.rets_pool(feed.name),
-        description="Every key of the newest master list is a live listing, and the reverse. "
-        "Keys that the server names and does not return are counted apart.",
+        description=f"Every key of the newest master list is one of the live {resource.kind}, "
+        "and the reverse. Keys that the server names and does not return are counted apart.",
     )
     def keys_match_server(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        parity = audit.parity(opened(context, feed.name))
+        parity = audit.parity(opened(context, feed.name), resource)
         if parity is None:
             return dg.AssetCheckResult(
                 passed=False,

@@ -12,10 +12,12 @@ from typing import Any
 import dagster as dg
 
 from rets_pipeline.orchestration import naming
-from rets_pipeline.orchestration.assets import Kinds, feed_assets
+from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.checks import feed_checks
+from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
+from rets_pipeline.orchestration.people import people, people_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
 from rets_pipeline.settings import Settings
@@ -41,9 +43,13 @@ def build_defs(
     resources: dict[str, Any] = {"progress": LoggedProgress()}
     for feed in feeds:
         resources[naming.mirror_resource(feed.name)] = mirror_resource(settings, feed)
-        resources |= io_managers(feed.name)
+        resources |= io_managers(feed.name, people(feed))
     return dg.Definitions(
-        assets=[asset for feed in feeds for asset in feed_assets(feed, kinds)],
+        assets=[
+            asset
+            for feed in feeds
+            for asset in (*feed_assets(feed, kinds), *people_assets(feed, kinds))
+        ],
         asset_checks=[check for feed in feeds for check in feed_checks(feed)],
         jobs=[job for feed in feeds for job in feed_jobs(feed)],
         schedules=[

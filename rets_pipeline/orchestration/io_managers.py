@@ -7,8 +7,9 @@ them) and whole feeds in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.orchestration.resources import opened
 from rets_pipeline.sync import apply, changes, master, pull
 from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class StreamIOManager(dg.IOManager):
             return self._load(self._mirror)
 
 
+def _store_master_list(resource: Resource, mirror: Mirror, chunks: Iterator[master.Chunk]) -> None:
+    master.store(mirror, chunks, resource)
+
+
 def _store_pulls(mirror: Mirror, downloads: Iterator[pull.Download]) -> None:
     for download in downloads:
         pull.store(mirror, download)
@@ -71,12 +77,12 @@ def _apply_pulls(mirror: Mirror, pulls: Iterator[apply.ParsedPull]) -> None:
         apply.apply(mirror, parsed)
 
 
-def _newest_master_list(mirror: Mirror) -> master.MasterList:
-    found = master.newest(mirror)
+def _newest_master_list(mirror: Mirror, resource: Resource = LISTINGS) -> master.MasterList:
+    found = master.newest(mirror, resource)
     if found is None:
         raise dg.Failure(
             description=f"feed {mirror.feed.name!r}: no complete master list was fetched yet; "
-            f"materialize {naming.MASTER_LIST} first",
+            f"materialize {naming.master_list(resource)} first",
             allow_retries=False,
         )
     return found
@@ -86,14 +92,28 @@ def _nothing(mirror: Mirror) -> None:
     """Listings are read from the warehouse with SQL, and pulls by their manifests."""
 
 
-def io_managers(feed: str) -> dict[str, dg.IOManagerDefinition]:
-    """The I/O managers of a feed, by resource key."""
+def io_managers(feed: str, people: Iterable[Resource]) -> dict[str, dg.IOManagerDefinition]:
+    """The I/O managers of a feed, by resource key.
+
+    Args:
+        feed: its name.
+        people: the resources that it has beside listings.
+    """
     kinds: dict[str, tuple[Callable[..., object], Callable[[Mirror], object]]] = {
         naming.MASTER_LIST: (master.store, _newest_master_list),
         naming.CHANGES: (changes.store, changes.newest),
         naming.RAW: (_store_pulls, _nothing),
         naming.LISTINGS: (_apply_pulls, _nothing),
     }
+    for resource in people:
+        kinds |= {
+            naming.master_list(resource): (
+                partial(_store_master_list, resource),
+                partial(_newest_master_list, resource=resource),
+            ),
+            naming.raw(resource): (_store_pulls, _nothing),
+            resource.kind: (_apply_pulls, _nothing),
+        }
     return {
         naming.io_manager(feed, name): _definition(feed, store, load)
         for name, (store, load) in kinds.items()

@@ -11,18 +11,26 @@ import dagster as dg
 
 from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.assets import Scope
+from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig
 
 #: a sync goes before backfills and images in the queue
-_PRIORITY = {"sync": "10", "backfill": "0", "replay": "0", "images": "-10"}
+_PRIORITY = {
+    "sync": "10",
+    "members_and_offices": "5",
+    "backfill": "0",
+    "replay": "0",
+    "images": "-10",
+}
 #: a run that is stuck must not silence its feed for hours
 _SECONDS_OF_SYNC = 6 * 3600
 
 
 def feed_jobs(feed: FeedConfig) -> list[Any]:
-    """Sync, images, backfill and replay."""
+    """Sync, members and offices where the source has them, images, backfill and replay."""
     name = feed.name
     return [
+        *_members_job(feed),
         dg.define_asset_job(
             naming.sync_job(name),
             selection=_selection(name, *naming.SYNC_ASSETS),
@@ -51,6 +59,38 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             description="Load the archived pulls of chosen days again; needs no server.",
         ),
     ]
+
+
+def _members_job(feed: FeedConfig) -> list[Any]:
+    if not people(feed):
+        return []
+    names = [
+        asset
+        for resource in people(feed)
+        for asset in (naming.master_list(resource), naming.raw(resource), resource.kind)
+    ]
+    return [
+        dg.define_asset_job(
+            naming.members_job(feed.name),
+            selection=_selection(feed.name, *names),
+            config=members_config(feed),
+            tags=_tags(feed.name, "members_and_offices"),
+            description="Converge members and offices by searches of their own. A run with "
+            "nothing to do makes one request for each.",
+        )
+    ]
+
+
+def members_config(feed: FeedConfig, *, allow_deletions: int = 0) -> dict[str, Any]:
+    """Run configuration of the job for members and offices."""
+    return {
+        "ops": {
+            naming.op_name(feed.name, resource.kind): {
+                "config": {"allow_deletions": allow_deletions}
+            }
+            for resource in people(feed)
+        }
+    }
 
 
 def sync_config(feed: str, *, allow_deletions: int = 0) -> dict[str, Any]:

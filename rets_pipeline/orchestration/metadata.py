@@ -15,12 +15,13 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
+from rets_pipeline.sync import apply
 from rets_pipeline.sync.changes import ChangeCounts
 from rets_pipeline.sync.delete import Deleted
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.sync.pull import Stored
 from rets_pipeline.warehouse import tables
-from rets_pipeline.warehouse.load import Counts
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 Metadata = Mapping[str, Any]
 
@@ -75,12 +76,12 @@ def change_set(counts: ChangeCounts) -> Metadata:
     }
 
 
-def raw_day(pulls: list[Stored]) -> Metadata:
-    """Of the pulls of one day."""
+def raw(pulls: list[Stored], resource: Resource = LISTINGS) -> Metadata:
+    """Of some pulls: those of one day, or of one run."""
     return {
         **numbers(
             pulls=len(pulls),
-            listings=sum(stored.records for stored in pulls),
+            **{resource.kind: sum(stored.records for stored in pulls)},
             not_returned=sum(stored.not_returned for stored in pulls),
             requests=sum(stored.requests for stored in pulls),
             bytes=sum(stored.size for stored in pulls),
@@ -89,11 +90,12 @@ def raw_day(pulls: list[Stored]) -> Metadata:
     }
 
 
-def listings_day(counts: Counts, pulls: int, failed: int) -> Metadata:
-    """Of the loads of one day."""
+def loads(pulls: list[apply.ParsedPull]) -> Metadata:
+    """Of some loads: those of one day, or of one run."""
+    counts = apply.total(pulls)
     return numbers(
-        pulls=pulls,
-        pulls_failed=failed,
+        pulls=len(pulls),
+        pulls_failed=sum(parsed.counts is None for parsed in pulls),
         new=counts.new,
         changed=counts.changed,
         unchanged=counts.unchanged,

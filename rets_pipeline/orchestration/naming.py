@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from rets_pipeline.warehouse.resources import OTHERS, Resource
+
 FEED_TAG = "rets/feed"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -20,6 +22,22 @@ IMAGES = "listing_images"
 
 #: the assets of a sync, in the order of the flow
 SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
+
+
+def master_list(resource: Resource) -> str:
+    """The asset of a resource's keys."""
+    return resource.master_list_folder
+
+
+def raw(resource: Resource) -> str:
+    """The asset of a resource's pages."""
+    return f"raw_{resource.kind}"
+
+
+#: the assets of members and offices
+PEOPLE_ASSETS = tuple(
+    name for resource in OTHERS for name in (master_list(resource), raw(resource), resource.kind)
+)
 
 
 def asset_key(feed: str, name: str) -> dg.AssetKey:
@@ -57,6 +75,11 @@ def sync_job(feed: str) -> str:
     return f"{feed}_sync"
 
 
+def members_job(feed: str) -> str:
+    """The job that converges members and offices."""
+    return f"{feed}_members_and_offices"
+
+
 def images_job(feed: str) -> str:
     """The job that converges images."""
     return f"{feed}_images"
@@ -75,3 +98,8 @@ def replay_job(feed: str) -> str:
 def sync_schedule(feed: str) -> str:
     """The schedule of the sync."""
     return f"{feed}_sync_schedule"
+
+
+def members_schedule(feed: str) -> str:
+    """The schedule of members and offices."""
+    return f"{feed}_members_and_offices_schedule"

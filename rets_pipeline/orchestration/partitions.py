@@ -42,9 +42,9 @@ def days_of(context: dg.AssetExecutionContext) -> DayRange:
     return DayRange(min(keys), max(keys))
 
 
-def freshness(feed: FeedConfig) -> dg.FreshnessPolicy:
-    """Late after two missed syncs; failing when the 24-hour duty is at stake."""
-    late = timedelta(minutes=max(2 * feed.cadence_minutes + 5, 10))
+def freshness(cadence_minutes: int) -> dg.FreshnessPolicy:
+    """Late after two missed runs; failing when the 24-hour duty is at stake."""
+    late = timedelta(minutes=max(2 * cadence_minutes + 5, 10))
     return dg.FreshnessPolicy.time_window(
         fail_window=max(timedelta(hours=24), 2 * late), warn_window=late
     )

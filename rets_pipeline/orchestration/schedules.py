@@ -1,17 +1,18 @@
 """When syncs run.
 
-What belongs here: the cadence of a feed and the skip while a run is active. What does not: the
+What belongs here: the cadences of a feed and the skip while a run is active. What does not: the
 guarantee that runs do not overlap, which is the feed's lock.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from rets_pipeline.orchestration import naming, partitions
-from rets_pipeline.orchestration.jobs import sync_config
+from rets_pipeline.orchestration.jobs import members_config, sync_config
+from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig
 
 _ACTIVE = [
@@ -22,15 +23,23 @@ _ACTIVE = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
+_MINUTES_BETWEEN_LOOKS = 5
+
 
 def feed_schedules(feed: FeedConfig, *, running: bool) -> list[dg.ScheduleDefinition]:
-    """The schedule of the feed's sync.
+    """The schedules of the feed's sync, and of its members and offices where it has them.
 
     Args:
         running: whether it runs without anybody having switched it on.
     """
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    found = [_sync_schedule(feed, status)]
+    if people(feed):
+        found.append(_members_schedule(feed, status))
+    return found
 
+
+def _sync_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=naming.sync_schedule(feed.name),
         job_name=naming.sync_job(feed.name),
@@ -51,7 +60,46 @@ def feed_schedules(feed: FeedConfig, *, running: bool) -> list[dg.ScheduleDefini
             tags=partitions.range_tags(partitions.latest(feed, moment)),
         )
 
-    return [sync_schedule]
+    return sync_schedule
+
+
+def _members_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """It looks more often than it runs: a tick that found a sync active is made up for soon."""
+    minutes = feed.members_cadence_minutes
+    looks = min(minutes, _MINUTES_BETWEEN_LOOKS)
+    every = timedelta(minutes=minutes)
+
+    @dg.schedule(
+        name=naming.members_schedule(feed.name),
+        job_name=naming.members_job(feed.name),
+        # Beside the full quarters of an hour, when syncs begin.
+        cron_schedule=f"{looks // 2}-59/{looks} * * * *",
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Members and offices once in {minutes:,} minutes, as soon as no other run "
+        "of the feed is active.",
+    )
+    def members_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        active = active_run(context.instance, feed.name)
+        if active is not None:
+            return dg.SkipReason(f"run {active} of feed {feed.name} is active")
+        moment = context.scheduled_execution_time or datetime.now(UTC)
+        last = last_success(context.instance, naming.members_job(feed.name))
+        # A run starts a little after its tick; that must not make the next one wait a look more.
+        if last is not None and moment < last + every - timedelta(minutes=looks / 2):
+            return dg.SkipReason(f"members and offices converged at {last:%Y-%m-%d %H:%M} UTC")
+        return dg.RunRequest(run_key=None, run_config=members_config(feed))
+
+    return members_schedule
+
+
+def last_success(instance: dg.DagsterInstance, job: str) -> datetime | None:
+    """When the job's last run that succeeded was started."""
+    filters = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+    for record in instance.get_run_records(filters, limit=1):
+        started = record.start_time
+        return datetime.fromtimestamp(started, UTC) if started else record.create_timestamp
+    return None
 
 
 def cron(minutes: int) -> str:
@@ -66,7 +114,8 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
 
     Runs that the UI starts from assets carry no tag of ours; their asset keys tell.
     """
-    talking = {naming.asset_key(feed, name) for name in naming.SYNC_ASSETS}
+    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS)
+    talking = {naming.asset_key(feed, name) for name in names}
     for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE)):
         tagged = run.tags.get(naming.FEED_TAG) == feed and run.job_name != naming.images_job(feed)
         if tagged or talking & set(run.asset_selection or ()):

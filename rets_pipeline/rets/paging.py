@@ -201,7 +201,7 @@ class _ByOffset(Generic[Record]):
                     yield record
             except (CountMismatch, SplitRequest) as error:
                 # The server cut the page: how large it is, is the server's affair.
-                if not page.closed:
+                if not page.closed or (start == 1 and not page.received):
                     raise
                 logger.debug("a page was cut: %s", error)
         if page.received and start is not None:

@@ -348,7 +348,7 @@ class Answer(Iterator[Record], Generic[Record]):
         if self.count is None and expected.all_rows and self.maxrows:
             raise self._error(CountMismatch, "the server cut the answer at a limit of its own")
         if self.count and not received and expected.from_the_start:
-            reason = f"the server counts {self.count} records, and none was found in the answer"
+            reason = f"the server counts {self.count} records, and {self._none_found()}"
             raise self._error(CountMismatch, reason)
         least, most = expected.bounds(self.count, self.maxrows)
         if received < least or (most is not None and received > most):
@@ -357,6 +357,10 @@ class Answer(Iterator[Record], Generic[Record]):
         returned = number(self.pagination.get("RecordsReturned", ""))
         if not expected.all_rows and expected.limit != 0 and returned not in (None, received):
             raise self._error(CountMismatch, f"the answer should hold {returned} records")
+
+    def _none_found(self) -> str:
+        """What to say of an answer without the records that it should hold."""
+        return "none was found in the answer"
 
     def _cut_off(self) -> RetsError:
         error = refusal(self._exchange, MAXIMUM_EXCEEDED, self.reply_text, self.rows)

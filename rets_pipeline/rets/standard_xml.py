@@ -96,6 +96,9 @@ class SearchAnswer(Answer[etree._Element]):
                 _forget_what_precedes(last)
         self._finish()
 
+    def _none_found(self) -> str:
+        return f"no element of the answer is called {self._record!r}"
+
     def _feed(self, piece: bytes) -> str | None:
         """What is wrong with the piece, or None."""
         try:

@@ -12,9 +12,11 @@ Property:RES in COMPACT, COMPACT-DECODED and STANDARD-XML, metadata, photos.
 
 Routes below ``/_sandbox`` need no login::
 
-    GET  truth?keys=a,b&images=large     the present state in plain words
+    GET  truth?keys=a,b&images=large     the present state in plain words: listings, agents and
+                                         offices; with keys, agents=, offices= some of them
     POST advance?days=1                  age; the answer says what happened
     POST change                          {"listing_key": …, "kind": "price"} and the like
+    POST people                          {"who": "agent", "key": …, "kind": "moved"} and the like
     POST behaviour                       {"truncate_master_list": 0.5} and the like; {"reset": true}
     GET  faults                          what can go wrong, and what is switched on
     POST faults                          {"name": …, "times": 1 or null, "share": 0.1, …}
@@ -28,7 +30,10 @@ Routes below ``/_sandbox`` need no login::
 
 from rets_pipeline.sandbox.application import create_app
 from rets_pipeline.sandbox.behaviour import Behaviour, BehaviourError
-from rets_pipeline.sandbox.changes import Change, ChangeError
+from rets_pipeline.sandbox.changes import Change
+from rets_pipeline.sandbox.kinds import ChangeError
+from rets_pipeline.sandbox.people_changes import PersonChange
+from rets_pipeline.sandbox.search import pages
 from rets_pipeline.sandbox.server import RunningSandbox, running, serve
 from rets_pipeline.sandbox.world import Sandbox
 
@@ -37,9 +42,11 @@ __all__ = [
     "BehaviourError",
     "Change",
     "ChangeError",
+    "PersonChange",
     "RunningSandbox",
     "Sandbox",
     "create_app",
+    "pages",
     "running",
     "serve",
 ]

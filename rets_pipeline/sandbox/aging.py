@@ -1,16 +1,17 @@
 """What a day does to the world.
 
-What belongs here: how many listings change in which way, and which. What does not: the effect of
-a change (``changes``).
+What belongs here: how many listings, agents and offices change in which way, and which. What does
+not: the effect of a change (``changes``, ``people_changes``).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from random import Random
 
-from rets_pipeline.sandbox.changes import ADDED, REMOVED, RESTORED
+from rets_pipeline.sandbox.kinds import ADDED, REMOVED, RESTORED
 
 #: shares of all listings that a day changes, by kind: together about 4 %
 _DAILY = {
@@ -27,6 +28,32 @@ _DAILY = {
     "timestamp_long_ago": 0.0015,
 }
 _GONE = _NEW = 0.01
+#: shares of all agents and of all offices; each kind happens to one at least
+AGENT_SHARES = {
+    "moved": 0.004,
+    "phones": 0.004,
+    "websites": 0.003,
+    "designations": 0.003,
+    "photo": 0.003,
+    "touched": 0.003,
+    "timestamp_long_ago": 0.001,
+}
+OFFICE_SHARES = {
+    "renamed": 0.001,
+    "moved": 0.001,
+    "phones": 0.002,
+    "websites": 0.002,
+    "designation": 0.001,
+    "logo": 0.002,
+    "touched": 0.002,
+    "timestamp_long_ago": 0.001,
+}
+#: agents and offices that leave and appear
+_PEOPLE_GONE = _PEOPLE_NEW = 0.003
+#: of those that leave, one in so many is still named by listings: real rosters are that untidy
+_STILL_NAMED = 5
+#: one comes back every so many days
+_PEOPLE_BACK_DAYS = 4
 #: of the listings that are gone, back on the market
 _BACK = 0.05
 #: below this many listings, not every kind happens every day
@@ -63,6 +90,44 @@ def plan(
     return steps
 
 
+def people_plan(
+    live: Collection[int],
+    gone: Collection[int],
+    day: int,
+    random: Random,
+    shares: Mapping[str, float],
+    possible: Callable[[str, int], bool],
+    may_go: Callable[[bool, int], bool],
+) -> Plan:
+    """What happens to agents, or to offices, on a day; as :func:`plan`.
+
+    Args:
+        live: those that exist.
+        gone: those that left earlier.
+        day: the number of the day.
+        random: chance of the day.
+        shares: of those that change, by kind.
+        possible: whether a change of that kind can happen to that one.
+        may_go: whether that one can leave as one that listings (True) name, or do not (False).
+    """
+    pool = deque(random.sample(list(live), len(live)))
+    steps: Plan = []
+    for number in range(_share(len(live), _PEOPLE_GONE)):
+        goes = partial(_goes, may_go, (day + number) % _STILL_NAMED == 0)
+        steps.extend((REMOVED, key) for key in _take(pool, REMOVED, 1, goes))
+    for kind, share in shares.items():
+        count = _share(len(live), share)
+        steps.extend((kind, key) for key in _take(pool, kind, count, possible))
+    if gone and day % _PEOPLE_BACK_DAYS == 0:
+        steps.append((RESTORED, random.choice(list(gone))))
+    steps.extend((ADDED, 0) for _ in range(_share(len(live), _PEOPLE_NEW)))
+    return steps
+
+
+def _goes(may_go: Callable[[bool, int], bool], named: bool, _: str, key: int) -> bool:
+    return may_go(named, key)
+
+
 def _counts(size: int, day: int) -> dict[str, int]:
     shares = {REMOVED: _GONE, **_DAILY}
     if size >= _ENOUGH:
@@ -89,7 +154,7 @@ def _take(
         if len(taken) == count:
             break
         key = pool.popleft()
-        if kind == REMOVED or possible(kind, key):
+        if possible(kind, key):
             taken.append(key)
         else:
             pool.append(key)

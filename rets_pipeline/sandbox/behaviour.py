@@ -23,6 +23,7 @@ class Behaviour:
 
     Attributes:
         never_return: keys that stand in the master list and are in no details.
+        resources: whose master lists the next four switches spoil: Property, Agent, Office.
         truncate_master_list: the share of the master list after which it breaks off, in the
             middle of a record; None = whole.
         truncate_cleanly: a list that breaks off ends as a whole HTTP body (as behind a proxy),
@@ -35,6 +36,7 @@ class Behaviour:
     """
 
     never_return: frozenset[int] = frozenset()
+    resources: frozenset[str] = frozenset({"Property"})
     truncate_master_list: float | None = None
     truncate_cleanly: bool = False
     cut_master_list: int = 0
@@ -78,6 +80,7 @@ class Behaviour:
         """The switches as they stand."""
         return {
             "never_return": sorted(map(str, self.never_return)),
+            "resources": sorted(self.resources),
             "truncate_master_list": self.truncate_master_list,
             "truncate_cleanly": self.truncate_cleanly,
             "cut_master_list": self.cut_master_list,
@@ -106,6 +109,13 @@ def read_switch(name: str, value: Any) -> Any:
 
 def _keys(value: Any) -> frozenset[int]:
     return frozenset(int(key) for key in value)
+
+
+def _resources(value: Any) -> frozenset[str]:
+    names = frozenset(map(str, value))
+    if not names <= {"Property", "Agent", "Office"}:
+        raise ValueError("Property, Agent and Office are known")
+    return names
 
 
 def _share(value: Any) -> float | None:
@@ -147,6 +157,7 @@ def _statuses(value: Any) -> dict[str, int]:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "never_return": _keys,
+    "resources": _resources,
     "truncate_master_list": _share,
     "truncate_cleanly": _flag,
     "cut_master_list": _count,

@@ -13,14 +13,11 @@ from random import Random
 from typing import Any
 
 from rets_pipeline.sandbox.clock import DAY, TICKS_PER_SECOND, seconds_of, ticks
+from rets_pipeline.sandbox.kinds import ADDED, REMOVED, RESTORED, ChangeError
 from rets_pipeline.sandbox.listing import ListingState, PhotoState
 
-#: kinds that need no listing, or one that is gone
-ADDED, REMOVED, RESTORED = "added", "removed", "restored"
-
-
-class ChangeError(ValueError):
-    """The change cannot be made; the message says why."""
+#: kinds with which a board sends the whole listing again, its people as they are then
+_WRITTEN_ANEW = {"price", "remarks", "status", "open_house"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,8 @@ def apply(state: ListingState, change: Change, around: Circumstances) -> Listing
         ChangeError: the listing does not allow it.
     """
     after = KINDS[change.kind](state._replace(updated=around.now), state, change, around)
+    if change.kind in _WRITTEN_ANEW:
+        after = after._replace(people_at=around.now)
     if change.keep_timestamp:
         return after._replace(updated=state.updated)
     if change.last_updated is not None:

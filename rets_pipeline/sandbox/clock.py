@@ -131,5 +131,17 @@ def local_time(moment: datetime) -> str:
     return f"{moment:%d/%m/%Y} {(moment.hour - 1) % 12 + 1:02}:{moment:%M:%S} {half}"
 
 
+def eastern_day_first(seconds: int) -> str:
+    """As DDF wrote photos' times in 2019: ``22/01/2019 05:17:29 PM``, Eastern, without a zone."""
+    return local_time(_eastern(seconds))
+
+
+def eastern_year_first(seconds: int) -> str:
+    """As DDF wrote logos' times in 2019: ``2019-02-21 6:40:20 PM``, Eastern, without a zone."""
+    moment = _eastern(seconds)
+    half = "AM" if moment.hour < 12 else "PM"
+    return f"{moment:%Y-%m-%d} {(moment.hour - 1) % 12 + 1}:{moment:%M:%S} {half}"
+
+
 def _eastern(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, _EASTERN)

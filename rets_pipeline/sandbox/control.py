@@ -7,8 +7,8 @@ anything that a RETS client sees.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,14 +16,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rets_pipeline.sandbox.changes import Change
+from rets_pipeline.sandbox.clock import iso
 from rets_pipeline.sandbox.door import Door
 from rets_pipeline.sandbox.faults import CATALOGUE
 from rets_pipeline.sandbox.generic import objects
 from rets_pipeline.sandbox.generic.listings import Listings
 from rets_pipeline.sandbox.listing import ListingState
+from rets_pipeline.sandbox.people import AgentState, OfficeState
+from rets_pipeline.sandbox.people_changes import AGENT, OFFICE, PersonChange
 from rets_pipeline.sandbox.photos import SIZES, Studio
-from rets_pipeline.sandbox.truth import truth
+from rets_pipeline.sandbox.truth import truth, truth_of_people
 from rets_pipeline.sandbox.world import Sandbox
+
+_State = TypeVar("_State", ListingState, AgentState, OfficeState)
 
 
 def control_routes(
@@ -42,6 +47,7 @@ def control_routes(
         ("GET", "truth", control.truth),
         ("POST", "advance", control.advance),
         ("POST", "change", control.change),
+        ("POST", "people", control.change_person),
         ("GET", "behaviour", control.behaviour),
         ("POST", "behaviour", control.behaviour),
         ("GET", "faults", control.faults),
@@ -67,16 +73,20 @@ class _Control:
         self._doors, self._generic = doors, listings
 
     async def truth(self, request: Request) -> Response:
-        listings, names = self._world.listings, request.query_params.get("keys")
-        states = list(listings.values())
-        if names is not None:
-            keys = [int(name) for name in names.split(",") if name]
-            states = [listings[key] for key in keys if key in listings]
+        asked = request.query_params
+        # One who asks for some listings gets no people but those that he asks for as well.
+        some = not {"keys", "agents", "offices"}.isdisjoint(asked)
+        states = _chosen(self._world.listings, asked.get("keys"), some)
+        agents = _chosen(self._world.roster.agents.live, asked.get("agents"), some)
+        offices = _chosen(self._world.roster.offices.live, asked.get("offices"), some)
         sizes = [size for size in request.query_params.get("images", "").split(",") if size]
         unknown = [size for size in sizes if size not in SIZES]
         if unknown:
             raise ValueError(f"images: {', '.join(unknown)} is none of {', '.join(SIZES)}")
-        return JSONResponse(await self._truth(states, sizes))
+        found = await self._truth(states, sizes) | await self._truth_of_people(agents, offices)
+        if not some:
+            found["gone"] = self._gone()
+        return JSONResponse(found)
 
     async def advance(self, request: Request) -> Response:
         return JSONResponse(self._world.advance(int(request.query_params.get("days", "1"))))
@@ -89,6 +99,26 @@ class _Control:
         gone = {str(key): None for key in keys if key not in listings}
         return JSONResponse(
             {"kind": change.kind, "now": report["now"], "listings": report["listings"] | gone}
+        )
+
+    async def change_person(self, request: Request) -> Response:
+        change = PersonChange.from_json(await _document(request))
+        done = self._world.change_person(change)
+        roster = self._world.roster
+        agents = [key for who, _, key in done if who == AGENT]
+        offices = [key for who, _, key in done if who == OFFICE]
+        found = await self._truth_of_people(
+            [roster.agents.live[key] for key in agents if key in roster.agents.live],
+            [roster.offices.live[key] for key in offices if key in roster.offices.live],
+        )
+        gone = {str(key): None for key in agents}, {str(key): None for key in offices}
+        return JSONResponse(
+            {
+                "kind": change.kind,
+                "now": iso(self._world.clock.now),
+                "agents": gone[0] | found["agents"],
+                "offices": gone[1] | found["offices"],
+            }
         )
 
     async def behaviour(self, request: Request) -> Response:
@@ -132,9 +162,29 @@ class _Control:
     async def expire_sessions(self, _: Request) -> Response:
         return JSONResponse({"expired": sum(door.sessions.expire() for door in self._doors)})
 
+    def _gone(self) -> dict[str, list[str]]:
+        roster = self._world.roster
+        return {
+            "agents": sorted(map(str, roster.agents.gone)),
+            "offices": sorted(map(str, roster.offices.gone)),
+        }
+
+    async def _truth_of_people(
+        self, agents: list[AgentState], offices: list[OfficeState]
+    ) -> dict[str, Any]:
+        return await run_in_threadpool(truth_of_people, self._world.roster, agents, offices)
+
     async def _truth(self, states: list[ListingState], sizes: list[str]) -> dict[str, Any]:
         now = self._world.clock.now
         return await run_in_threadpool(truth, self._world, self._studio, states, now, sizes)
+
+
+def _chosen(live: Mapping[int, _State], names: str | None, some: bool) -> list[_State]:
+    """The states of those that were named, or all when nobody was."""
+    if names is None:
+        return [] if some else list(live.values())
+    keys = [int(name) for name in names.split(",") if name]
+    return [live[key] for key in keys if key in live]
 
 
 async def _document(request: Request) -> Any:

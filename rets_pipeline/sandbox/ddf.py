@@ -15,12 +15,18 @@ from starlette.routing import Route
 
 from rets_pipeline.sandbox import metadata, search
 from rets_pipeline.sandbox.answers import Answer, Raw, plain, rets, stream
-from rets_pipeline.sandbox.clock import eastern_ticks, ticks_to_seconds
+from rets_pipeline.sandbox.clock import eastern_ticks, ticks, ticks_to_seconds
 from rets_pipeline.sandbox.door import Door
 from rets_pipeline.sandbox.exchange import DDF, Call
 from rets_pipeline.sandbox.listing import keys_of_listing_id, photos, place_of
 from rets_pipeline.sandbox.login import LoginLines
-from rets_pipeline.sandbox.photos import PhotoAddress, Studio, read_logo_path, read_photo_path
+from rets_pipeline.sandbox.photos import (
+    PhotoAddress,
+    Studio,
+    read_logo_path,
+    read_photo_path,
+    read_portrait_path,
+)
 from rets_pipeline.sandbox.rules import Rules
 from rets_pipeline.sandbox.world import Sandbox
 
@@ -59,7 +65,11 @@ class DdfServer:
             Route(url, self.door.endpoint(name, transactions[name]), methods=["GET", "POST"])
             for name, url in _URLS.items()
         ]
-        images = {"/listings/{rest:path}": self._photo, "/organization/{rest:path}": self._logo}
+        images = {
+            "/listings/{rest:path}": self._photo,
+            "/organization/{rest:path}": self._logo,
+            "/individual/{rest:path}": self._portrait,
+        }
         routes += [
             Route(path, self.door.open_endpoint("Image", image), methods=["GET"])
             for path, image in images.items()
@@ -94,9 +104,9 @@ class DdfServer:
         try:
             query = search.read(call.arguments)
         except search.SearchError as error:
-            statistics.searches["invalid"] += 1
+            statistics.search("invalid")
             return self.door.refuse(error.code, error.text)
-        statistics.searches[query.kind] += 1
+        statistics.search(query.kind, query.resource)
         if query.kind == "details" and query.resource == "Property":
             due = call.behaviour.take_before_details()
             # In this request others may be due than those that wait for any.
@@ -140,12 +150,22 @@ class DdfServer:
         return self._image(call, body, ticks_to_seconds(moment))
 
     async def _logo(self, call: Call) -> Answer:
-        office_id = read_logo_path(call.request.url.path)
-        if office_id is None or office_id not in self._world.roster.office_ids():
+        roster = self._world.roster
+        state = roster.offices.live.get(read_logo_path(call.request.url.path) or 0)
+        office = None if state is None else roster.office(state)
+        if office is None or office.logo is None:
             return self._no_image()
-        office = self._world.roster.office(office_id)
-        body = await run_in_threadpool(self._studio.logo, office_id)
-        return self._image(call, body, office.updated) if office.has_logo else self._no_image()
+        body = await run_in_threadpool(self._studio.logo, office.office_id, office.logo)
+        return self._image(call, body, office.updated)
+
+    async def _portrait(self, call: Call) -> Answer:
+        address, roster = read_portrait_path(call.request.url.path), self._world.roster
+        state = None if address is None else roster.agents.live.get(address[0])
+        updated = None if state is None else roster.agent(state).photo_updated
+        if address is None or updated is None or eastern_ticks(ticks(updated)) != address[1]:
+            return self._no_image()
+        body = await run_in_threadpool(self._studio.portrait, address[0], updated, address[2])
+        return self._image(call, body, updated)
 
     def _find(self, address: PhotoAddress) -> tuple[int, int, int] | None:
         """Key, photo id and ticks of the photo that an address names, if it is the present one."""

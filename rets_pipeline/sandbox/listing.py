@@ -23,15 +23,18 @@ from rets_pipeline.sandbox.details import (
     link_fields,
     root_fields,
 )
-from rets_pipeline.sandbox.people import Agent, Roster, street
+from rets_pipeline.sandbox.people import Agent, street
 from rets_pipeline.sandbox.places import PLACES, Place, coordinates, postal_code
 from rets_pipeline.sandbox.remarks import remarks
+from rets_pipeline.sandbox.roster import Roster
 
 #: the order in which a listing's TransactionType goes round when its status changes
 _TRANSACTIONS = ("For sale", "For lease", "For sale or rent", "For rent")
 #: MLS numbers are the keys, mixed: this pair is the inverse of each other modulo 10 ** 8
 _MIX = 61_803_399
 _UNMIX = pow(_MIX, -1, 10**8)
+#: every so many keys one is written in the old way
+_OLD = 25
 #: every so many keys two neighbours share one MLS number, on different boards
 _TWINS = 97
 
@@ -59,6 +62,7 @@ class ListingState(NamedTuple):
         open_house_version: see there.
         open_houses_from: the time that open houses follow.
         photos: in order; None as long as they are those that it was born with.
+        people_at: it tells of its agents and their offices as they were then.
     """
 
     key: int
@@ -70,6 +74,7 @@ class ListingState(NamedTuple):
     open_house_version: int = 0
     open_houses_from: int = 0
     photos: tuple[PhotoState, ...] | None = None
+    people_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,11 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All facts of a listing, as plain values; ``None`` in fields is an absent element."""
+    """All facts of a listing, as plain values; ``None`` in fields is an absent element.
+
+    Attributes:
+        is_old: the board's software is of 2019, and DDF writes its listings as it did then.
+    """
 
     key: int
     updated: int
@@ -116,6 +125,7 @@ class Listing:
     open_houses: tuple[OpenHouse, ...]
     live_streams: tuple[OpenHouse, ...]
     photos: tuple[Photo, ...]
+    is_old: bool
 
 
 def describe(seed: int, state: ListingState, roster: Roster, max_photos: int) -> Listing:
@@ -160,12 +170,13 @@ def describe(seed: int, state: ListingState, roster: Roster, max_photos: int) ->
         parking=_parking(random),
         utilities=_utilities(random),
         agents=tuple(
-            roster.agent(agent_id)
-            for agent_id in roster.pick_agents(place, chance(seed, key, "agents"))
+            roster.agent_at(agent_id, state.people_at)
+            for agent_id in roster.pick_agents(place, chance(seed, key, "agents"), state.born)
         ),
         open_houses=_open_houses(seed, state),
         live_streams=_live_streams(random, state.born),
         photos=photos(seed, state, max_photos),
+        is_old=key % _OLD == 5,
     )
 
 
@@ -256,8 +267,8 @@ def _lease_terms(key: int, transaction: str) -> dict[str, str | None]:
         "LeasePerTime": "Monthly",
         "LeasePerUnit": "square feet" if commercial else None,
         "LeaseType": lookups.PROPERTY["LeaseType"][key % 4] if commercial else None,
-        "LeaseTermRemaining": "36" if commercial and key % 3 == 0 else None,
-        "LeaseTermRemainingFreq": "Monthly" if commercial and key % 3 == 0 else None,
+        "LeaseTermRemaining": "36" if commercial and key % 2 == 0 else None,
+        "LeaseTermRemainingFreq": "Monthly" if commercial and key % 2 == 0 else None,
     }
 
 
@@ -284,12 +295,12 @@ def _address(random: Random, place: Place) -> Fields:
         "StreetSuffix": suffix,
         "StreetDirectionSuffix": None if place.french else direction,
         "UnitNumber": unit,
-        "BoxNumber": "Box 12" if random.random() < 0.01 else None,
+        "BoxNumber": f"Box {number}" if random.random() < 0.03 else None,
         "City": place.city,
         "Province": place.province,
         "PostalCode": postal_code(place, random),
         "Country": "Canada",
-        "AdditionalStreetInfo": "Corner lot" if random.random() < 0.01 else None,
+        "AdditionalStreetInfo": "Corner lot" if random.random() < 0.03 else None,
         "CommunityName": f"{name.title()} Heights" if random.random() < 0.1 else None,
         "Neighbourhood": f"{name.title()} Park" if random.random() < 0.1 else None,
         "Subdivision": f"{place.city} / Nord-Est" if random.random() < 0.05 else None,
@@ -301,21 +312,27 @@ def _address(random: Random, place: Place) -> Fields:
 def _rooms(random: Random, property_type: str) -> tuple[Fields, ...]:
     if property_type == "Vacant Land" or random.random() < 0.5:
         return ()
-    return tuple(_room(random) for _ in range(random.randint(2, 16)))
+    # DDF: width and length stand empty, but for a few boards.
+    measured = random.random() < 0.08
+    return tuple(_room(random, measured) for _ in range(random.randint(2, 16)))
 
 
-def _room(random: Random) -> Fields:
+def _room(random: Random, measured: bool) -> Fields:
     feet = [random.randint(4, 24) for _ in range(2)]
     inches = [random.randint(0, 11) for _ in range(2)]
     size = " x ".join(f"{f}'{i}''" for f, i in zip(feet, inches, strict=True))
-    metric = " x ".join(f"{f * 0.3048:.2f} m" for f in feet)
+    metric = [f"{f * 0.3048:.2f} m" for f in feet]
+    sides = [f"{f} ft ,{i} in" for f, i in zip(feet, inches, strict=True)]
+    width, length = (metric if feet[0] % 2 else sides) if measured else ("", "")
     return {
         "Type": lookups.one(random, "RoomType"),
-        "Width": "",
+        "Width": width,
         "Level": lookups.one(random, "RoomLevel"),
-        "Length": "",
+        "Length": length,
         "Description": "Open to below" if random.random() < 0.03 else None,
-        "Dimension": random.choice((size, size, metric, "4-Piece", "Measurements not available")),
+        "Dimension": random.choice(
+            (size, size, " x ".join(metric), "4-Piece", "Measurements not available")
+        ),
     }
 
 
@@ -333,7 +350,10 @@ def _utilities(random: Random) -> tuple[Fields, ...]:
     if random.random() < 0.9:
         return ()
     names = random.sample(lookups.PROPERTY["UtilityType"], random.randint(1, 4))
-    return tuple({"Type": name, "Description": "Available"} for name in names)
+    return tuple(
+        {"Type": name, "Description": random.choice(("Available", "Not available", "At lot line"))}
+        for name in names
+    )
 
 
 def _open_houses(seed: int, state: ListingState) -> tuple[OpenHouse, ...]:
@@ -356,7 +376,7 @@ def _open_houses(seed: int, state: ListingState) -> tuple[OpenHouse, ...]:
 
 
 def _live_streams(random: Random, born: int) -> tuple[OpenHouse, ...]:
-    if random.random() < 0.98:
+    if random.random() < 0.96:
         return ()
     start = _midnight(born) + timedelta(days=2, hours=19)
     return (OpenHouse(start, start + timedelta(hours=1), "Online tour"),)

@@ -231,11 +231,13 @@ PROPERTY: dict[str, tuple[str, ...]] = {
     "ZoningType": ("Residential", "Commercial", "Agricultural", "Multi-Family", "Unknown"),
 }
 AGENT: dict[str, tuple[str, ...]] = {
+    "Boards": PROPERTY["Boards"],
     "IndividualDesignations": ("ABR", "CCIM", "CNE, Certified Negotiation Expert", "FRI", "SRES"),
     "Languages": ("English", "French", "Italian", "Mandarin", "Punjabi", "Spanish", "Tagalog"),
     "Specialties": ("Residential", "Condominiums", "Farm / Ranch", "Recreational", "Relocation"),
 }
 OFFICE: dict[str, tuple[str, ...]] = {
+    "Boards": PROPERTY["Boards"],
     "Franchisor": ("Northern Franchise Realty", "Maple & Main", "Coast to Coast Homes"),
     "OrganizationDesignations": ("Brokerage", "Franchise Office"),
     "OrganizationType": ("Firm", "Branch Office", "Head Office"),

@@ -1,26 +1,28 @@
-"""Agents, offices and streets that nobody has: made by Faker, each from its own number.
+"""Agents and offices that nobody has: the little that is kept of them, and all that follows.
 
-What belongs here: the invented people and firms, and which of them work where. What does not:
-listings, and how DDF writes a person.
+What belongs here: the states that age, and the plain facts made from (seed, key, versions) each
+time they are needed; Faker makes the names. What does not: who exists (``roster``), how a state
+changes (``people_changes``), and how DDF writes a person (``people_payload``).
 """
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
 from threading import Lock
+from typing import NamedTuple
 
 from faker import Faker
 
 from rets_pipeline.sandbox import lookups
 from rets_pipeline.sandbox.chance import chance
 from rets_pipeline.sandbox.clock import DAY
-from rets_pipeline.sandbox.places import PLACES, Place, postal_code
+from rets_pipeline.sandbox.details import Fields
+from rets_pipeline.sandbox.places import PLACES, Place, coordinates, postal_code
 
-_FIRST_AGENT = 1_400_001
-_FIRST_OFFICE = 50_001
+FIRST_AGENT = 1_400_001
+FIRST_OFFICE = 50_001
 _POSITIONS = (
     *("Salesperson", "Broker", "Personal Real Estate Corporation", "Broker of Record"),
     *("REALTOR®", "Sales Representative"),
@@ -29,22 +31,64 @@ _POSITIONS_FRENCH = ("Courtière immobilière", "Courtier immobilier agréé", "
 _FIRMS = ("Realty", "Homes & Land", "Real Estate Services", "Realty Group Ltd.", "Properties Inc.")
 _FIRMS_FRENCH = ("Immobilier", "Courtage immobilier", "Propriétés & Cie", "Agence immobilière")
 _SUFFIXES = (
-    *(
-        "STREET",
-        "AVENUE",
-        "ROAD",
-        "DRIVE",
-        "CRESCENT",
-        "COURT",
-        "LANE",
-        "Place",
-        "Boulevard",
-        "Way",
-    ),
+    *("STREET", "AVENUE", "ROAD", "DRIVE", "CRESCENT", "COURT", "LANE"),
+    *("Place", "Boulevard", "Way"),
 )
+_OFFICE_DESIGNATIONS = (None, *lookups.OFFICE["OrganizationDesignations"][:2])
+_EDUCATION = ("B.Comm.", "MBA", "B.A. (Hons)", "LL.B.", "Diploma in Urban Land Economics")
 _FAKERS = {False: Faker("en_CA"), True: Faker("fr_CA")}
 #: a Faker is one generator for everybody: seeding it and drawing from it must not be interrupted
 _LOCK = Lock()
+
+
+class AgentState(NamedTuple):
+    """What is kept of an agent.
+
+    Attributes:
+        key: DDF's ID.
+        updated: LastUpdated, seconds since 1970.
+        written: the moment of the latest change, whatever LastUpdated says.
+        office: whose agent it is.
+        phones: how often they changed; the others likewise.
+        websites: see there.
+        designations: see there.
+        photo: when its photo was replaced; 0 = it is the first, or none.
+    """
+
+    key: int
+    updated: int
+    written: int
+    office: int
+    phones: int = 0
+    websites: int = 0
+    designations: int = 0
+    photo: int = 0
+
+
+class OfficeState(NamedTuple):
+    """What is kept of an office; as :class:`AgentState`.
+
+    Attributes:
+        key: DDF's ID.
+        updated: LastUpdated.
+        written: the moment of the latest change.
+        name: how often it changed; the others likewise.
+        address: see there.
+        phones: see there.
+        websites: see there.
+        designation: see there.
+        logo: see there.
+    """
+
+    key: int
+    updated: int
+    written: int
+    name: int = 0
+    address: int = 0
+    phones: int = 0
+    websites: int = 0
+    designation: int = 0
+    logo: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +109,32 @@ class Website:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A brokerage."""
+    """A brokerage.
+
+    Attributes:
+        logo: its version; None = it has no logo.
+    """
 
     office_id: int
     name: str
     place: Place
-    street_address: str
-    postal_code: str
+    address: Fields
     phones: tuple[Phone, ...]
     websites: tuple[Website, ...]
     organization_type: str
     designation: str | None
     franchisor: str | None
-    has_logo: bool
+    logo: int | None
     updated: int
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A person who sells."""
+    """A person who sells.
+
+    Attributes:
+        photo_updated: seconds since 1970; None = there is no photo.
+    """
 
     agent_id: int
     name: str
@@ -92,6 +143,7 @@ class Agent:
     office: Office
     phones: tuple[Phone, ...]
     websites: tuple[Website, ...]
+    education: tuple[str, ...]
     designations: tuple[str, ...]
     languages: tuple[str, ...]
     specialties: tuple[str, ...]
@@ -100,82 +152,76 @@ class Agent:
     updated: int
 
 
-class Roster:
-    """Who works where.
+def place_of_agent(key: int) -> Place:
+    """The city of an agent."""
+    return PLACES[(key - FIRST_AGENT) % len(PLACES)]
+
+
+def place_of_office(key: int) -> Place:
+    """The city of an office."""
+    return PLACES[(key - FIRST_OFFICE) % len(PLACES)]
+
+
+def describe_agent(seed: int, state: AgentState, office: Office, born: int) -> Agent:
+    """Everything about an agent.
 
     Args:
         seed: of the world.
-        listings: how many the world begins with; it decides how many agents and offices exist.
-        first: the earliest time of change of a person; seconds since 1970.
-        start: the latest.
+        state: what is kept of it.
+        office: its office.
+        born: the LastUpdated that it appeared with.
     """
+    random = chance(seed, "agent", state.key)
+    place = place_of_agent(state.key)
+    name = _name(place, f"{seed}:agent:{state.key}")
+    areas = random.sample([area.city for area in PLACES], 2)
+    photographed = random.random() < 0.78
+    return Agent(
+        agent_id=state.key,
+        name=name,
+        position=random.choice(_positions(place)) if random.random() < 0.65 else None,
+        place=place,
+        office=office,
+        phones=_agent_phones(random, place, state.phones),
+        websites=_agent_websites(random, name, state.websites),
+        education=_some(random, _EDUCATION, 0.3),
+        languages=_some(random, lookups.AGENT["Languages"], 0.5),
+        specialties=_some(random, lookups.AGENT["Specialties"], 0.4),
+        designations=_designations(random, state.designations),
+        trading_areas=tuple(areas) if random.random() < 0.4 else (),
+        photo_updated=state.photo or (born - DAY if photographed else None),
+        updated=state.updated,
+    )
 
-    def __init__(self, seed: int, listings: int, first: int, start: int) -> None:
-        self._seed, self._first, self._start = seed, first, start
-        self._agents_per_place = max(3, listings // (8 * len(PLACES)))
-        self._offices_per_place = max(2, listings // (60 * len(PLACES)))
-        # Bounded: a hundred thousand listings have thousands of agents.
-        self.agent = lru_cache(maxsize=4096)(self._make_agent)
-        self.office = lru_cache(maxsize=2048)(self._make_office)
 
-    def agent_ids(self) -> range:
-        """Every agent."""
-        return range(_FIRST_AGENT, _FIRST_AGENT + self._agents_per_place * len(PLACES))
+def describe_office(seed: int, state: OfficeState) -> Office:
+    """Everything about an office.
 
-    def office_ids(self) -> range:
-        """Every office."""
-        return range(_FIRST_OFFICE, _FIRST_OFFICE + self._offices_per_place * len(PLACES))
-
-    def pick_agents(self, place: Place, random: Random) -> tuple[int, ...]:
-        """One to three agents of a city, in order."""
-        count = random.choices((1, 2, 3), weights=(75, 20, 5))[0]
-        numbers = random.sample(range(self._agents_per_place), count)
-        return tuple(_FIRST_AGENT + place.index + number * len(PLACES) for number in numbers)
-
-    def _make_agent(self, agent_id: int) -> Agent:
-        random = chance(self._seed, "agent", agent_id)
-        place = PLACES[(agent_id - _FIRST_AGENT) % len(PLACES)]
-        number = random.randrange(self._offices_per_place)
-        name = _name(place, f"{self._seed}:agent:{agent_id}")
-        updated = random.randint(self._first, self._start)
-        areas = random.sample([area.city for area in PLACES], 2)
-        return Agent(
-            agent_id=agent_id,
-            name=name,
-            position=random.choice(_positions(place)) if random.random() < 0.65 else None,
-            place=place,
-            office=self.office(_FIRST_OFFICE + place.index + number * len(PLACES)),
-            phones=(_phone(random, place, "Telephone"),) if random.random() < 0.99 else (),
-            websites=_agent_websites(random, name),
-            designations=_values(random, "IndividualDesignations", 0.04),
-            languages=_values(random, "Languages", 0.5),
-            specialties=_values(random, "Specialties", 0.4),
-            trading_areas=tuple(areas) if random.random() < 0.3 else (),
-            photo_updated=updated - DAY if random.random() < 0.78 else None,
-            updated=updated,
-        )
-
-    def _make_office(self, office_id: int) -> Office:
-        random = chance(self._seed, "office", office_id)
-        place = PLACES[(office_id - _FIRST_OFFICE) % len(PLACES)]
-        owner = _last_name(place, f"{self._seed}:office:{office_id}")
-        name = f"{owner} {random.choice(_FIRMS_FRENCH if place.french else _FIRMS)}"
-        franchised = random.random() < 0.43
-        kinds = ["Telephone", *random.sample(["Fax", "Toll Free"], random.randrange(3))]
-        return Office(
-            office_id=office_id,
-            name=name,
-            place=place,
-            street_address=f"{random.randint(1, 9999)} {owner} {random.choice(_SUFFIXES)}",
-            postal_code=postal_code(place, random),
-            phones=tuple(_phone(random, place, kind) for kind in kinds),
-            websites=_office_websites(random, name),
-            organization_type=random.choice(lookups.OFFICE["OrganizationType"]),
-            designation="Brokerage" if random.random() < 0.2 else None,
-            franchisor=random.choice(lookups.OFFICE["Franchisor"]) if franchised else None,
-            has_logo=random.random() < 0.53,
-            updated=random.randint(self._first, self._start),
-        )
+    Args:
+        seed: of the world.
+        state: what is kept of it.
+    """
+    random = chance(seed, "office", state.key)
+    place = place_of_office(state.key)
+    owner = _last_name(place, f"{seed}:office:{state.key}")
+    firms = _FIRMS_FRENCH if place.french else _FIRMS
+    name = f"{owner} {firms[(random.randrange(len(firms)) + state.name) % len(firms)]}"
+    franchised = random.random() < 0.43
+    designation = random.choices(range(3), weights=(4, 1, 1))[0] + state.designation
+    kinds = ["Telephone", *random.sample(["Fax", "Toll Free"], random.randrange(3))]
+    return Office(
+        office_id=state.key,
+        name=name,
+        place=place,
+        address=_office_address(random, place, owner, state.address),
+        phones=tuple(_phone(random, place, kind, state.phones) for kind in kinds),
+        websites=_office_websites(random, name, state.websites),
+        organization_type=random.choice(lookups.OFFICE["OrganizationType"]),
+        designation=_OFFICE_DESIGNATIONS[designation % 3],
+        franchisor=random.choice(lookups.OFFICE["Franchisor"]) if franchised else None,
+        logo=state.logo if random.random() < 0.53 or state.logo else None,
+        updated=state.updated,
+    )
 
 
 def street(place: Place, random: Random) -> tuple[str, str]:
@@ -207,37 +253,91 @@ def _positions(place: Place) -> tuple[str, ...]:
     return _POSITIONS_FRENCH if place.french else _POSITIONS
 
 
-def _phone(random: Random, place: Place, kind: str) -> Phone:
+def _phone(random: Random, place: Place, kind: str, version: int) -> Phone:
     code = "800" if kind == "Toll Free" else place.area_code
-    return Phone(kind, f"({code}) 555-01{random.randrange(100):02}")
+    # 37 and 100 have no common divisor: every version has another number.
+    return Phone(kind, f"({code}) 555-01{(random.randrange(100) + 37 * version) % 100:02}")
 
 
-def _agent_websites(random: Random, name: str) -> tuple[Website, ...]:
-    if random.random() < 0.5:
-        return ()
-    slug = _slug(name)
+def _agent_phones(random: Random, place: Place, version: int) -> tuple[Phone, ...]:
+    kinds = ["Telephone", *random.sample(["Fax", "Toll Free", "Cell", "Pager"], 4)]
+    count = random.choices((0, 1, 2, 3, 4), weights=(1, 60, 25, 10, 4))[0]
+    phones = [_phone(random, place, kind, version) for kind in kinds]
+    return tuple(phones[: max(count, 1 if version else 0)])
+
+
+def _agent_websites(random: Random, name: str, version: int) -> tuple[Website, ...]:
+    count = random.choices((0, 1, 2, 3), weights=(50, 45, 3, 2))[0]
+    slug = _slug(name, version)
     # The ampersand in a query is what escaping gets wrong.
     urls = (
         Website("Website", f"http://www.{slug}.example.com/?lang=en&source=ddf"),
         Website("FaceBook", f"https://facebook.example.com/{slug}"),
         Website("LinkedIn", f"https://linkedin.example.com/in/{slug}/"),
     )
-    return urls[: random.choices((1, 2, 3), weights=(90, 6, 4))[0]]
+    return urls[: max(count, 1 if version else 0)]
 
 
-def _office_websites(random: Random, name: str) -> tuple[Website, ...]:
-    if random.random() < 0.25:
+def _office_websites(random: Random, name: str, version: int) -> tuple[Website, ...]:
+    if random.random() < 0.25 and not version:
         return ()
-    return (Website("Website", f"http://www.{_slug(name)}.example.com/"),)
+    return (Website("Website", f"http://www.{_slug(name, version)}.example.com/"),)
 
 
-def _slug(name: str) -> str:
+def _office_address(random: Random, place: Place, owner: str, version: int) -> Fields:
+    number, suffix = str(random.randint(1, 9999) + 2 * version), random.choice(_SUFFIXES)
+    unit = str(random.randint(100, 900)) if random.random() < 0.3 else None
+    line = f"{number} {owner} {suffix}"
+    latitude, longitude = coordinates(place, random)
+    located = random.random() < 0.3
+    code = postal_code(place, random)
+    named = random.choice((owner.title(), place.city))
+
+    def rare(text: str) -> str | None:
+        return text if random.random() < 0.3 else None
+
+    return {
+        # DDF: `|` separates lines.
+        "StreetAddress": f"{line}|SUITE {unit}" if unit else line,
+        "AddressLine1": line,
+        "AddressLine2": f"SUITE {unit}" if unit else None,
+        "StreetNumber": number,
+        "StreetDirectionPrefix": rare("W"),
+        "StreetName": owner,
+        "StreetSuffix": suffix,
+        "StreetDirectionSuffix": rare("E"),
+        "UnitNumber": unit,
+        "BoxNumber": rare(f"Box {number}"),
+        "City": place.city,
+        "Province": place.province,
+        "PostalCode": code,
+        "Country": "Canada",
+        "AdditionalStreetInfo": rare("Main floor"),
+        "CommunityName": rare(f"{named} Heights"),
+        "Neighbourhood": rare(f"{named} Park"),
+        "Subdivision": rare(f"{place.city} Centre"),
+        "Latitude": str(latitude) if located else None,
+        "Longitude": str(longitude) if located else None,
+    }
+
+
+def _designations(random: Random, version: int) -> tuple[str, ...]:
+    values = lookups.AGENT["IndividualDesignations"]
+    order = random.sample(values, len(values))
+    count = random.choices((0, 1, 2), weights=(80, 14, 6))[0]
+    # The first one is another one in every version.
+    return tuple(
+        order[(version + number) % len(order)] for number in range(max(count, 1 if version else 0))
+    )
+
+
+def _slug(name: str, version: int) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return "-".join("".join(c if c.isalnum() else " " for c in plain).split())
+    slug = "-".join("".join(c if c.isalnum() else " " for c in plain).split())
+    return f"{slug}-{version}" if version else slug
 
 
-def _values(random: Random, lookup: str, share: float) -> tuple[str, ...]:
-    values = lookups.AGENT[lookup]
+def _some(random: Random, values: tuple[str, ...], share: float) -> tuple[str, ...]:
     if random.random() >= share:
         return ()
     return tuple(random.sample(values, random.randint(1, min(3, len(values)))))

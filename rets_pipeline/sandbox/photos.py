@@ -18,7 +18,7 @@ from threading import Lock
 from PIL import Image, ImageDraw, ImageOps
 
 from rets_pipeline.sandbox.chance import chance
-from rets_pipeline.sandbox.clock import eastern_ticks
+from rets_pipeline.sandbox.clock import eastern_ticks, ticks
 from rets_pipeline.sandbox.listing import Listing, Photo
 
 #: our word for a size, DDF's word for it in an address, and the share of the large one
@@ -28,6 +28,7 @@ _CACHE_BYTES = 32_000_000
 _ADDRESS = re.compile(
     r"/listings/TS(\d{1,19})/reb(\d{1,4})/(lowres|medres|highres)/(\d)/([A-Z]?\d{8})_(\d{1,3})\.jpg"
 )
+_PORTRAIT_ADDRESS = re.compile(r"/individual/en-ca/TS(\d{1,19})/(lowres|highres)/(\d{1,9})\.jpg")
 _LOGO_ADDRESS = re.compile(r"/organization/en-ca/TS(\d{1,19})/lowres/(\d{1,9})\.jpg")
 
 
@@ -73,6 +74,18 @@ def read_logo_path(path: str) -> int | None:
     return int(match[2]) if match else None
 
 
+def portrait_path(agent_id: int, updated: int, size: str) -> str:
+    """The path of an agent's photo: as a listing's, its ``TS`` is the photo's time."""
+    moment = eastern_ticks(ticks(updated))
+    return f"/individual/en-ca/TS{moment}/{SIZES[size][0]}/{agent_id}.jpg"
+
+
+def read_portrait_path(path: str) -> tuple[int, int, str] | None:
+    """The agent, the Eastern ticks and the size that a path of its photo names."""
+    match = _PORTRAIT_ADDRESS.fullmatch(path)
+    return (int(match[3]), int(match[1]), _SIZES_BY_FOLDER[match[2]]) if match else None
+
+
 class Studio:
     """Makes images and keeps the latest of them. Safe for threads.
 
@@ -93,9 +106,13 @@ class Studio:
         """The JPEG of a photo: of its identity and version, whatever its place in the order."""
         return self._image(f"photo:{key}:{photo_id}:{ticks}", size)
 
-    def logo(self, office_id: int) -> bytes:
-        """The JPEG of an office's logo; it never changes."""
-        return self._image(f"logo:{office_id}", "thumbnail")
+    def logo(self, office_id: int, version: int) -> bytes:
+        """The JPEG of an office's logo; it changes with its version."""
+        return self._image(f"logo:{office_id}:{version}", "thumbnail")
+
+    def portrait(self, agent_id: int, updated: int, size: str) -> bytes:
+        """The JPEG of an agent's photo."""
+        return self._image(f"portrait:{agent_id}:{updated}", size)
 
     def _photo_hash(self, key: int, photo_id: int, ticks: int, size: str) -> str:
         return hashlib.sha256(self.photo(key, photo_id, ticks, size)).hexdigest()

@@ -10,11 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from rets_pipeline.sandbox.answers import DECLARATION, BrokenOff
 from rets_pipeline.sandbox.behaviour import Behaviour
 from rets_pipeline.sandbox.clock import rfc1123, seconds_of
-from rets_pipeline.sandbox.payload import agent_details, office_details, property_details
+from rets_pipeline.sandbox.listing import ListingState
+from rets_pipeline.sandbox.payload import property_details
+from rets_pipeline.sandbox.people import AgentState, OfficeState
+from rets_pipeline.sandbox.people_payload import agent_details, office_details
 from rets_pipeline.sandbox.world import Sandbox
 
 #: DDF: the largest number of keys in a query and of details in an answer
@@ -113,10 +117,39 @@ def answer(world: Sandbox, query: Query, base_url: str, behaviour: Behaviour) ->
         page = entries[query.offset - 1 : query.offset - 1 + query.limit]
     if not page:
         raise SearchError(20201, "No Records Found")
-    world.statistics.details_returned += 0 if query.count == 2 else len(page)
+    world.statistics.details(query.resource, 0 if query.count == 2 else len(page))
     pages = -(-len(entries) // query.limit)
     envelope = _Envelope(query, len(entries), query.limit, pages, len(page))
     return envelope.around(resource.details([key for key, _ in page], base_url))
+
+
+def pages(
+    world: Sandbox,
+    count: int | None = None,
+    *,
+    resource: str = "Property",
+    base_url: str = "http://sandbox.example.com",
+) -> Iterator[bytes]:
+    """Answers as a server gives them to one who asks for all keys in turn, without any HTTP.
+
+    They are made one at a time. It counts as no search, and no behaviour spoils it.
+
+    Args:
+        world: that is asked.
+        count: for so many records, the first ones of the master list; all by default.
+        resource: Property, Agent or Office.
+        base_url: scheme and host that images would be served from.
+
+    Raises:
+        KeyError: there is no such resource.
+    """
+    asked = _RESOURCES[resource](world)
+    keys = [key for key, _ in asked.entries()][:count]
+    for begin in range(0, len(keys), MOST_DETAILS):
+        some = keys[begin : begin + MOST_DETAILS]
+        query = Query(resource, "details", tuple(some), 0, MOST_DETAILS, 1, 1)
+        envelope = _Envelope(query, len(some), MOST_DETAILS, 1, len(some))
+        yield "".join(envelope.around(asked.details(some, base_url))).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +177,7 @@ class _Envelope:
         yield "</RETS-RESPONSE></RETS>"
 
 
+_State = TypeVar("_State", ListingState, AgentState, OfficeState)
 #: a key and its LastUpdated
 _Entry = tuple[int, int]
 
@@ -156,48 +190,32 @@ class _Resource:
 
 
 def _properties(world: Sandbox) -> _Resource:
-    listings = world.listings
-
-    def details(keys: Sequence[int], base_url: str) -> Iterator[str]:
-        # The states are taken now; the generator runs later, on another thread.
-        states = [listings[key] for key in keys]
-        return (property_details(world.listing(state), base_url) for state in states)
-
-    return _Resource(
-        # The list is taken at once: a test may change the world from its own thread.
-        entries=lambda: [(state.key, state.updated) for state in list(listings.values())],
-        by_keys=lambda keys: [
-            (key, listings[key].updated) for key in dict.fromkeys(keys) if key in listings
-        ],
-        details=details,
-    )
+    return _records(world.listings, lambda s, url: property_details(world.listing(s), url))
 
 
 def _agents(world: Sandbox) -> _Resource:
     roster = world.roster
-    return _people(
-        roster.agent_ids(),
-        lambda i: roster.agent(i).updated,
-        lambda i, url: agent_details(roster.agent(i), url),
-    )
+    return _records(roster.agents.live, lambda s, url: agent_details(roster.agent(s), url))
 
 
 def _offices(world: Sandbox) -> _Resource:
     roster = world.roster
-    return _people(
-        roster.office_ids(),
-        lambda i: roster.office(i).updated,
-        lambda i, url: office_details(roster.office(i), url),
-    )
+    return _records(roster.offices.live, lambda s, url: office_details(roster.office(s), url))
 
 
-def _people(
-    ids: range, updated: Callable[[int], int], write: Callable[[int, str], str]
-) -> _Resource:
+def _records(live: Mapping[int, _State], write: Callable[[_State, str], str]) -> _Resource:
+    def details(keys: Sequence[int], base_url: str) -> Iterator[str]:
+        # The states are taken now; the generator runs later, on another thread.
+        states = [live[key] for key in keys]
+        return (write(state, base_url) for state in states)
+
     return _Resource(
-        entries=lambda: [(i, updated(i)) for i in ids],
-        by_keys=lambda keys: [(i, updated(i)) for i in dict.fromkeys(keys) if i in ids],
-        details=lambda keys, base_url: (write(i, base_url) for i in keys),
+        # The list is taken at once: a test may change the world from its own thread.
+        entries=lambda: [(state.key, state.updated) for state in list(live.values())],
+        by_keys=lambda keys: [
+            (key, live[key].updated) for key in dict.fromkeys(keys) if key in live
+        ],
+        details=details,
     )
 
 
@@ -216,7 +234,7 @@ def _since(query: Query, resource: _Resource) -> list[_Entry]:
 def _master_list(behaviour: Behaviour, query: Query, entries: list[_Entry]) -> Iterator[str]:
     total = len(entries)
     broken_at = None
-    if query.resource == "Property":
+    if query.resource in behaviour.resources:
         entries = entries[behaviour.drop_from_master_list :]
         total = len(entries)
         entries = entries[behaviour.cut_master_list :]

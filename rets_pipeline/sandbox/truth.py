@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rets_pipeline.sandbox.clock import eastern_ticks, iso, ticks_to_seconds
+from rets_pipeline.sandbox.details import Fields
 from rets_pipeline.sandbox.listing import Listing, ListingState, Photo
-from rets_pipeline.sandbox.photos import SIZES, Studio, photo_path
+from rets_pipeline.sandbox.people import Agent, AgentState, Office, OfficeState
+from rets_pipeline.sandbox.photos import SIZES, Studio, photo_path, portrait_path
+from rets_pipeline.sandbox.roster import Roster
 from rets_pipeline.sandbox.world import Sandbox
 
 
@@ -32,6 +35,95 @@ def truth(
         "listings": {
             str(state.key): _listing(world.listing(state), studio, sizes) for state in states
         },
+    }
+
+
+def truth_of_people(
+    roster: Roster, agents: Iterable[AgentState], offices: Iterable[OfficeState]
+) -> dict[str, Any]:
+    """The truth about some agents and offices, as a search for them tells it.
+
+    A listing may tell otherwise: of its people as they were when it was last written. It may even
+    name some who are gone.
+
+    Args:
+        roster: that they belong to.
+        agents: their states.
+        offices: likewise.
+    """
+    return {
+        "agents": {str(state.key): _agent(roster.agent(state)) for state in agents},
+        "offices": {str(state.key): _office(roster.office(state)) for state in offices},
+    }
+
+
+def _agent(agent: Agent) -> dict[str, Any]:
+    moment = agent.photo_updated
+    return {
+        "last_updated": iso(agent.updated),
+        "name": agent.name,
+        "position": agent.position,
+        "office": str(agent.office.office_id),
+        "office_name": agent.office.name,
+        "phones": [{"kind": phone.kind, "number": phone.number} for phone in agent.phones],
+        "websites": [{"kind": site.kind, "url": site.url} for site in agent.websites],
+        "education": list(agent.education),
+        "designations": list(agent.designations),
+        "languages": list(agent.languages),
+        "specialties": list(agent.specialties),
+        "trading_areas": list(agent.trading_areas),
+        "photo": None
+        if moment is None
+        else {
+            "last_updated": iso(moment),
+            "paths": {
+                size: portrait_path(agent.agent_id, moment, size) for size in ("thumbnail", "large")
+            },
+        },
+        "address": _address(agent.office.address),
+    }
+
+
+def _office(office: Office) -> dict[str, Any]:
+    return {
+        "last_updated": iso(office.updated),
+        "name": office.name,
+        "organization_type": office.organization_type,
+        "designation": office.designation,
+        "franchisor": office.franchisor,
+        "phones": [{"kind": phone.kind, "number": phone.number} for phone in office.phones],
+        "websites": [{"kind": site.kind, "url": site.url} for site in office.websites],
+        "logo_version": office.logo,
+        "address": _address(office.address),
+    }
+
+
+def _address(address: Fields) -> dict[str, str | None]:
+    """Our words for the parts of an address."""
+    return {
+        word: address[name]
+        for name, word in {
+            "StreetAddress": "street_address",
+            "AddressLine1": "line_1",
+            "AddressLine2": "line_2",
+            "StreetNumber": "number",
+            "StreetDirectionPrefix": "direction_before",
+            "StreetName": "street",
+            "StreetSuffix": "suffix",
+            "StreetDirectionSuffix": "direction_after",
+            "UnitNumber": "unit",
+            "BoxNumber": "box",
+            "City": "city",
+            "Province": "province",
+            "PostalCode": "postal_code",
+            "Country": "country",
+            "AdditionalStreetInfo": "more",
+            "CommunityName": "community",
+            "Neighbourhood": "neighbourhood",
+            "Subdivision": "subdivision",
+            "Latitude": "latitude",
+            "Longitude": "longitude",
+        }.items()
     }
 
 

@@ -7,19 +7,23 @@ but replaced, so that other threads may go on reading one that they hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from rets_pipeline.sandbox import aging, changes
+from rets_pipeline.sandbox import aging, changes, kinds
 from rets_pipeline.sandbox.behaviour import Behaviour
 from rets_pipeline.sandbox.chance import chance
-from rets_pipeline.sandbox.changes import Change, ChangeError, Circumstances
+from rets_pipeline.sandbox.changes import Change, Circumstances
 from rets_pipeline.sandbox.clock import Clock, iso
 from rets_pipeline.sandbox.faults import Faults
+from rets_pipeline.sandbox.kinds import ChangeError
 from rets_pipeline.sandbox.listing import Listing, ListingState, PhotoState, describe, photo_states
-from rets_pipeline.sandbox.people import Roster
+from rets_pipeline.sandbox.people_changes import AGENT, OFFICE, PersonChange
+from rets_pipeline.sandbox.roster import Roster
 from rets_pipeline.sandbox.statistics import Statistics
 
+_T = TypeVar("_T")
 _FIRST_KEY = 26_000_000
 #: MLS numbers have eight digits, and so have keys
 _MOST_LISTINGS = 20_000_000
@@ -99,22 +103,19 @@ class Sandbox:
         """Age by whole days; so many days at once or one after another give the same world.
 
         Returns:
-            JSON of what happened: ``now``, ``changes`` (kind to keys), and the same by day.
+            JSON of what happened: ``now``, ``changes`` (kind to keys of listings), ``agents`` and
+            ``offices`` (likewise), and the same by day.
 
         Raises:
             ValueError: less than one day, or more than fifty years.
         """
         _check("days", days, 1, 20_000)
         by_day = [self._age_one_day() for _ in range(days)]
-        together: dict[str, list[str]] = {}
-        for report in by_day:
-            for kind, keys in report["changes"].items():
-                together.setdefault(kind, []).extend(keys)
-        return {
-            "now": iso(self.clock.now),
-            "changes": {kind: list(dict.fromkeys(keys)) for kind, keys in together.items()},
-            "days": by_day,
+        together = {
+            name: _together(report[name] for report in by_day)
+            for name in ("changes", "agents", "offices")
         }
+        return {"now": iso(self.clock.now), **together, "days": by_day}
 
     def change(self, change: Change) -> list[int]:
         """Make one change now; the clock moves on by a minute.
@@ -125,11 +126,24 @@ class Sandbox:
         Raises:
             ChangeError: it cannot be made; nothing happened.
         """
+        return self._now(lambda now, name: self._make(change, now, name))
+
+    def change_person(self, change: PersonChange) -> list[tuple[str, str, int]]:
+        """Change an agent or an office now; the clock moves on by a minute.
+
+        Returns:
+            What happened: agent or office, kind, and key.
+
+        Raises:
+            ChangeError: it cannot be made; nothing happened.
+        """
+        return self._now(lambda now, name: self._make_person(change, now, name))
+
+    def _now(self, make: Callable[[int, str], list[_T]]) -> list[_T]:
         before = self.clock.now
         self._changes += 1
-        name = f"change {self._changes}"
         try:
-            return self._make(change, self.clock.tick(), name)
+            return make(self.clock.tick(), f"change {self._changes}")
         except ChangeError:
             self.clock.now = before
             self._changes -= 1
@@ -163,22 +177,62 @@ class Sandbox:
                 report.setdefault(along, []).extend(map(str, touched))
             touched = self._make(Change(kind, key), moment, name)
             report.setdefault(kind, []).extend(map(str, touched))
-        return {"day": day, "now": iso(end), "changes": report}
+        return {"day": day, "now": iso(end), "changes": report, **self._age_people(begin, end)}
+
+    def _age_people(self, begin: int, end: int) -> dict[str, dict[str, list[str]]]:
+        roster, day = self.roster, self.clock.day
+        random = chance(self.seed, "people day", day)
+        report: dict[str, dict[str, list[str]]] = {AGENT: {}, OFFICE: {}}
+
+        def carry_out(who: str, plan: aging.Plan) -> None:
+            for number, (kind, key) in enumerate(plan):
+                change = PersonChange(who, kind, key)
+                moment, name = random.randint(begin, end), f"day {day} {number}"
+                for whose, done, touched in self._make_person(change, moment, name):
+                    report[whose].setdefault(done, []).append(str(touched))
+
+        offices, agents = roster.offices, roster.agents
+        plan = aging.people_plan(
+            offices.live,
+            offices.gone,
+            day,
+            random,
+            aging.OFFICE_SHARES,
+            lambda kind, key: True,
+            lambda named, key: roster.is_of_named(key) is named and roster.can_close(key),
+        )
+        carry_out(OFFICE, plan)
+        # Whose office went has moved already.
+        moved = set(map(int, report[AGENT].get("moved", ())))
+        plan = aging.people_plan(
+            [key for key in agents.live if key not in moved],
+            agents.gone,
+            day,
+            random,
+            aging.AGENT_SHARES,
+            lambda kind, key: kind != "moved" or roster.can_move(key),
+            lambda named, key: roster.is_named(key) is named,
+        )
+        carry_out(AGENT, plan)
+        return {"agents": report[AGENT], "offices": report[OFFICE]}
+
+    def _make_person(self, change: PersonChange, now: int, name: str) -> list[tuple[str, str, int]]:
+        return self.roster.change(change, now, chance(self.seed, change.who, change.key, name))
 
     def _is_possible(self, kind: str, key: int) -> bool:
         state = self.listings[key]
         return changes.is_possible(kind, state, len(self.photos(state)), self.clock.first)
 
     def _make(self, change: Change, now: int, name: str) -> list[int]:
-        if change.kind == changes.ADDED:
+        if change.kind == kinds.ADDED:
             return self._add(change, now)
         key = change.listing_key
-        if change.kind == changes.RESTORED:
+        if change.kind == kinds.RESTORED:
             return [self._restore(key, change, now)]
         if key is None or key not in self.listings:
             raise ChangeError(f"there is no listing {key}")
         state = self.listings[key]
-        if change.kind == changes.REMOVED:
+        if change.kind == kinds.REMOVED:
             self.gone[key] = self.listings.pop(key)
             return [key]
         random = chance(self.seed, key, name)
@@ -194,7 +248,7 @@ class Sandbox:
             key = self._next_key
             self._next_key += 1 + chance(self.seed, "gap", key).randrange(3)
             updated = now if change.last_updated is None else change.last_updated
-            self.listings[key] = ListingState(key, updated, now)
+            self.listings[key] = ListingState(key, updated, now, people_at=now)
             added.append(key)
         return added
 
@@ -205,6 +259,14 @@ class Sandbox:
         updated = now if change.last_updated is None else change.last_updated
         self.listings[key] = state if change.keep_timestamp else state._replace(updated=updated)
         return key
+
+
+def _together(reports: Iterable[dict[str, list[str]]]) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for report in reports:
+        for kind, keys in report.items():
+            found.setdefault(kind, {}).update(dict.fromkeys(keys))
+    return {kind: list(keys) for kind, keys in found.items()}
 
 
 def _check(name: str, value: int, least: int, most: int) -> None:

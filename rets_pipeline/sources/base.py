@@ -19,12 +19,12 @@ class MasterListEntry:
     """One key that the server offers now.
 
     Attributes:
-        listing_key: the server's own key, as text.
+        key: the server's own key, as text.
         modification_timestamp: in UTC; None when the server's text could not be read.
         raw_timestamp: that text.
     """
 
-    listing_key: str
+    key: str
     modification_timestamp: datetime | None
     raw_timestamp: str
 
@@ -42,6 +42,21 @@ class Problem:
     field: str
     reason: str
     raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHead:
+    """What a record says without being read: enough to see that it says nothing new.
+
+    Attributes:
+        key: the server's own key, as text; None when it cannot be read.
+        payload_timestamp: the record's own time of change, in UTC; None when unreadable.
+        content_hash: hexadecimal; equal when nothing changed that anybody would want to see.
+    """
+
+    key: str | None
+    payload_timestamp: datetime | None
+    content_hash: str
 
 
 @dataclass(slots=True)
@@ -63,6 +78,11 @@ class ParsedListing:
     rows: dict[str, list[Row]]
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def key(self) -> str:
+        """The key, by the name that records of every resource have."""
+        return self.listing_key
+
 
 @dataclass(frozen=True, slots=True)
 class UnparsedListing:
@@ -74,6 +94,44 @@ class UnparsedListing:
     """
 
     listing_key: str | None
+    problem: Problem
+
+    @property
+    def key(self) -> str | None:
+        """The key, by the name that records of every resource have."""
+        return self.listing_key
+
+
+@dataclass(slots=True)
+class ParsedRecord:
+    """One record of a resource with a search of its own beside listings (Member, Office), as rows.
+
+    Attributes:
+        key: the server's own key, as text.
+        payload_timestamp: the record's own time of change, in UTC; None when unreadable.
+        content_hash: hexadecimal; equal when nothing changed that anybody would want to see.
+        rows: table name to rows, without the columns ``feed`` and ``pull_id``. The resource's own
+            table has one row; its dependents (phones, websites) may be empty.
+        problems: values that were left NULL.
+    """
+
+    key: str
+    payload_timestamp: datetime | None
+    content_hash: str
+    rows: dict[str, list[Row]]
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class UnparsedRecord:
+    """A record of such a resource that could not become rows.
+
+    Attributes:
+        key: its key, or None when not even that could be read.
+        problem: the reason, with the record's text.
+    """
+
+    key: str | None
     problem: Problem
 
 
@@ -90,10 +148,10 @@ class Search:
     arguments: Mapping[str, str]
 
 
-class Source(Protocol):
-    """What one kind of server means. It knows no SQL and no HTTP."""
+class ResourceSource(Protocol):
+    """How one resource of a server is asked for and read."""
 
-    #: the local name of the elements that are listings in full
+    #: the local name of the elements that are records in full
     detail_record: str
 
     def master_list_search(self) -> Search:
@@ -108,14 +166,49 @@ class Source(Protocol):
         """
         ...
 
-    def detail_search(self, listing_keys: Sequence[str]) -> Search:
-        """The search that answers with those listings in full."""
+    def detail_search(self, keys: Sequence[str]) -> Search:
+        """The search that answers with the records of those keys in full."""
         ...
 
     def detail_key(self, attributes: Mapping[str, str]) -> str | None:
         """The key of a detail record, from its root element's attributes."""
         ...
 
-    def parse(self, record: Any) -> ParsedListing | UnparsedListing:
-        """A detail record (an ``lxml`` element) as rows. It never raises for bad content."""
+    def head(self, record: bytes) -> RecordHead:
+        """What is known of a record without reading it. It never raises."""
+        ...
+
+    def parse(
+        self, record: Any, known_hash: str | None = None
+    ) -> ParsedListing | UnparsedListing | ParsedRecord | UnparsedRecord:
+        """A detail record as rows.
+
+        Args:
+            record: its bytes, from its start tag to its end tag, or an ``lxml`` element.
+            known_hash: the hash in its head, when the caller has that.
+
+        Raises:
+            NotPlain: the bytes are for a parser (``sources.plain``); never for bad content.
+        """
+        ...
+
+
+class Source(ResourceSource, Protocol):
+    """What one kind of server means: listings first. It knows no SQL and no HTTP."""
+
+    @property
+    def others(self) -> Mapping[str, ResourceSource]:
+        """What else has searches of its own, by RESO's name (Member, Office); may be empty."""
+        ...
+
+    def taught(self, lookups: Mapping[str, Sequence[str]]) -> Source:
+        """The same source, which knows the server's own lookup values.
+
+        Args:
+            lookups: the texts of all values, by the lookup's name.
+        """
+        ...
+
+    def parse(self, record: Any, known_hash: str | None = None) -> ParsedListing | UnparsedListing:
+        """A detail record as rows."""
         ...

@@ -6,33 +6,78 @@ order and replacement (``warehouse.load``).
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from lxml import etree
+import sqlalchemy as sa
 
-from rets_pipeline.rets import RetsError, read_search
-from rets_pipeline.sources.base import ParsedListing, Problem, UnparsedListing
+from rets_pipeline.rets import RetsError
+from rets_pipeline.sources.base import (
+    ParsedListing,
+    ParsedRecord,
+    Problem,
+    RecordHead,
+    ResourceSource,
+    UnparsedListing,
+    UnparsedRecord,
+)
+from rets_pipeline.sources.plain import NotPlain
+from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange
-from rets_pipeline.sync.mirror import Mirror, attributes_of
+from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.pages import Page
 from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_page
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.load import Counts, Load, Refused
+from rets_pipeline.warehouse.load_records import RecordLoad
 from rets_pipeline.warehouse.pulls import Pull
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 logger = logging.getLogger(__name__)
 
+#: records read and loaded together; so many fit into memory, whatever their number in all
+RECORDS_AT_ONCE = 500
 
-@dataclass(slots=True)
+Parsed = ParsedListing | ParsedRecord
+Unparsed = UnparsedListing | UnparsedRecord
+
+
 class Batch:
-    """Some records of a pull: those that are listings, and those that could not be read."""
+    """Some records of a pull, which are read only when their heads say something new.
 
-    listings: list[ParsedListing] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    Args:
+        read: the records of those places as rows, or why they cannot be.
+        heads: of all records.
+    """
+
+    def __init__(
+        self,
+        heads: list[RecordHead],
+        read: Callable[[Sequence[int]], Iterable[Parsed | Unparsed]],
+    ) -> None:
+        self.heads = heads
+        self._read = read
+
+    def read(self, known: Container[str]) -> tuple[list[Any], list[Refused]]:
+        """The records that became rows, and those that could not be read.
+
+        Args:
+            known: keys whose records are left out.
+        """
+        places = [place for place, head in enumerate(self.heads) if head.key not in known]
+        records, refused = [], []
+        for result in self._read(places):
+            if isinstance(result, UnparsedListing | UnparsedRecord):
+                refused.append(Refused(result.key, result.problem))
+            else:
+                records.append(result)
+        return records, refused
 
 
 @dataclass(slots=True)
@@ -40,7 +85,8 @@ class ParsedPull:
     """A complete pull that is being read.
 
     Attributes:
-        batches: a page's records each; parsed when drawn.
+        resource: that its records belong to.
+        batches: some records each, in the order of the pages; read from the archive when drawn.
         counts: set by :func:`apply`.
         reason: set by :func:`apply` when the pull could not be applied.
     """
@@ -50,15 +96,16 @@ class ParsedPull:
     replay: bool = False
     counts: Counts | None = None
     reason: str | None = None
+    resource: Resource = LISTINGS
 
     @property
     def day(self) -> date:
-        """The day that the pull belongs to."""
+        """The day that the pull belongs to; only listings are grouped by day."""
         assert self.manifest.pull.day is not None
         return self.manifest.pull.day
 
 
-def due(mirror: Mirror) -> list[Manifest]:
+def due(mirror: Mirror, resource: Resource = LISTINGS) -> list[Manifest]:
     """Complete pulls that are not applied, in the order of their requests.
 
     A pull whose run died before the manifest was written is abandoned; one whose run died just
@@ -67,8 +114,10 @@ def due(mirror: Mirror) -> list[Manifest]:
     """
     found = []
     with transaction(mirror.connection) as connection:
-        for pull in pulls.in_state(connection, mirror.feed.name, "requested", "complete"):
-            manifest = _manifest(mirror, pull)
+        for pull in pulls.in_state(
+            connection, mirror.feed.name, "requested", "complete", kind=resource.kind
+        ):
+            manifest = _manifest(mirror, pull, resource)
             if manifest is None:
                 pulls.abandoned(connection, pull)
             else:
@@ -78,23 +127,43 @@ def due(mirror: Mirror) -> list[Manifest]:
 
 def in_archive(mirror: Mirror, days: DayRange) -> list[Manifest]:
     """Complete pulls of those days, in the order of their requests, for a replay."""
-    feed = mirror.feed.name
-    found = []
-    for day in days:
-        for stored in mirror.archive.list(f"raw/{feed}/listings/{day.isoformat()}/"):
-            prefix, _, name = stored.key.rpartition("/")
-            pull = _pull_at(feed, day, prefix)
-            manifest = _manifest(mirror, pull) if pull and name == "manifest.json" else None
-            if manifest is not None:
-                found.append(manifest)
+    folder = f"raw/{mirror.feed.name}/{LISTINGS.kind}"
+    found = [
+        manifest
+        for day in days
+        for manifest in _manifests_below(mirror, LISTINGS, f"{folder}/{day.isoformat()}/", day)
+    ]
+    return _known(mirror, found)
+
+
+def all_in_archive(mirror: Mirror, resource: Resource) -> list[Manifest]:
+    """Every complete pull of a resource that knows no days, likewise for a replay."""
+    folder = f"raw/{mirror.feed.name}/{resource.kind}/"
+    return _known(mirror, _manifests_below(mirror, resource, folder, None))
+
+
+def _manifests_below(
+    mirror: Mirror, resource: Resource, folder: str, day: date | None
+) -> Iterator[Manifest]:
+    for stored in mirror.archive.list(folder):
+        prefix, _, name = stored.key.rpartition("/")
+        pull = _pull_at(mirror.feed.name, resource, day, prefix)
+        manifest = _manifest(mirror, pull, resource) if pull and name == "manifest.json" else None
+        if manifest is not None:
+            yield manifest
+
+
+def _known(mirror: Mirror, manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Those manifests in the order of their requests; what only the archive knew is noted."""
+    found = sorted(manifests, key=lambda manifest: manifest.pull.pull_id)
     with transaction(mirror.connection) as connection:
         for manifest in found:
-            if pulls.find(connection, feed, manifest.pull.pull_id) is None:
+            if pulls.find(connection, mirror.feed.name, manifest.pull.pull_id) is None:
                 pulls.adopt(connection, manifest.pull)  # a warehouse rebuilt from its archive
-    return sorted(found, key=lambda manifest: manifest.pull.pull_id)
+    return found
 
 
-def _pull_at(feed: str, day: date, prefix: str) -> Pull | None:
+def _pull_at(feed: str, resource: Resource, day: date | None, prefix: str) -> Pull | None:
     """What the place of a pull says of it; None when it is no place of a pull."""
     pull_id = prefix.rpartition("/")[2]
     try:
@@ -102,23 +171,29 @@ def _pull_at(feed: str, day: date, prefix: str) -> Pull | None:
     except ValueError:
         logger.warning("feed %s: %s is no pull; left alone", feed, prefix)
         return None
-    return Pull(feed, pull_id, "listings", "complete", day, prefix, requested_at)
+    return Pull(feed, pull_id, resource.kind, "complete", day, prefix, requested_at)
 
 
-def _manifest(mirror: Mirror, pull: Pull) -> Manifest | None:
+def _manifest(mirror: Mirror, pull: Pull, resource: Resource) -> Manifest | None:
     try:
-        return read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
+        return read_manifest(mirror.archive, pull.feed, pull.archive_prefix, resource)
     except BrokenPull as error:
         return Manifest(pull, {}, [], broken=str(error))
 
 
 def parse(
-    mirror: Mirror, manifests: list[Manifest], *, replay: bool = False
+    mirror: Mirror,
+    manifests: list[Manifest],
+    resource: Resource = LISTINGS,
+    *,
+    replay: bool = False,
 ) -> Iterator[ParsedPull]:
-    """The pulls as rows. Draw a pull's batches before the next pull."""
+    """The pulls, to be read by and by. Draw a pull's batches before the next pull."""
+    lookups.teach(mirror)
     for number, manifest in enumerate(manifests):
         mirror.progress("loading", number, len(manifests))
-        yield ParsedPull(manifest, _batches(mirror, manifest), replay)
+        batches = _batches(mirror, manifest, mirror.source_of(resource))
+        yield ParsedPull(manifest, batches, replay, resource=resource)
     mirror.progress("loading", len(manifests), len(manifests))
 
 
@@ -130,10 +205,10 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
     """
     pull = parsed.manifest.pull
     try:
-        with transaction(mirror.connection) as connection:
-            load = Load(connection, pull, parsed.manifest.keys, replay=parsed.replay)
+        with transaction(mirror.connection) as connection, collector_paused():
+            load = _load(connection, parsed)
             for batch in parsed.batches:
-                load.batch(batch.listings, batch.refused)
+                load.batch(*batch.read(load.known(batch.heads)))
             parsed.counts = load.finish()
             pulls.applied(connection, pull)
     except (BrokenPull, RetsError) as error:
@@ -143,42 +218,100 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
             pulls.failed(connection, pull, parsed.reason)
 
 
-def _batches(mirror: Mirror, manifest: Manifest) -> Iterator[Batch]:
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Without the search for cycles: rows have none, and it would look at each of them often.
+
+    What is no longer referred to is freed all the same.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def total(pulls: Iterable[ParsedPull]) -> Counts:
+    """What some loads did together."""
+    counts = Counts()
+    for parsed in pulls:
+        counts.add(parsed.counts or Counts())
+    return counts
+
+
+def _load(connection: sa.Connection, parsed: ParsedPull) -> Load | RecordLoad:
+    pull, keys, replay = parsed.manifest.pull, parsed.manifest.keys, parsed.replay
+    if parsed.resource is LISTINGS:
+        return Load(connection, pull, keys, replay=replay)
+    return RecordLoad(connection, pull, parsed.resource, keys, replay=replay)
+
+
+def _batches(mirror: Mirror, manifest: Manifest, source: ResourceSource) -> Iterator[Batch]:
     if manifest.broken is not None:
         raise BrokenPull(manifest.broken)
+    waiting: list[tuple[Page, bytes, RecordHead]] = []
     for page in manifest.pages:
-        data = read_page(mirror.archive, manifest.pull, page)
-        batch = Batch()
-        with read_search([data], record=mirror.source.detail_record) as answer:
-            for element in answer:
-                _add(batch, _parsed(mirror, element), manifest)
-        yield batch
+        found = Page(read_page(mirror.archive, manifest.pull, page), source.detail_record)
+        for record in found.records:
+            head = source.head(record)
+            if _is_asked_for(head, manifest):
+                waiting.append((found, record, head))
+        if len(waiting) >= RECORDS_AT_ONCE:
+            yield _batch(mirror, source, waiting, manifest)
+            waiting = []
+    if waiting:
+        yield _batch(mirror, source, waiting, manifest)
 
 
-def _parsed(mirror: Mirror, element: Any) -> ParsedListing | UnparsedListing:
+def _batch(
+    mirror: Mirror,
+    source: ResourceSource,
+    found: list[tuple[Page, bytes, RecordHead]],
+    manifest: Manifest,
+) -> Batch:
+    def read(places: Sequence[int]) -> Iterator[Parsed | Unparsed]:
+        for page, record, head in (found[place] for place in places):
+            result = _parsed(mirror, source, page, record, head)
+            if head.key is not None and manifest.keys[head.key] is None:
+                _note_unread_timestamp(result)
+            yield result
+
+    return Batch([head for _, _, head in found], read)
+
+
+def _parsed(
+    mirror: Mirror, source: ResourceSource, page: Page, record: bytes, head: RecordHead
+) -> Parsed | Unparsed:
     """A record as rows; a fault in a mapping costs that record and no other."""
+    record = page.readable(record)
     try:
-        return mirror.source.parse(element)
+        try:
+            return source.parse(record, head.content_hash)
+        except NotPlain:
+            return source.parse(page.repaired(record), head.content_hash)
+    except RetsError:
+        raise
     except Exception as error:
-        key = mirror.source.detail_key(attributes_of(element))
-        logger.exception("feed %s: listing %s cannot be parsed", mirror.feed.name, key)
-        raw = etree.tostring(element, encoding="unicode")
-        return UnparsedListing(key, Problem("", f"the mapping failed: {error!r}", raw))
+        logger.exception("feed %s: record %s cannot be parsed", mirror.feed.name, head.key)
+        raw = record.decode(errors="replace")
+        return UnparsedRecord(head.key, Problem("", f"the mapping failed: {error!r}", raw))
 
 
-def _add(batch: Batch, result: ParsedListing | UnparsedListing, manifest: Manifest) -> None:
-    key = result.listing_key
-    if key is not None and key not in manifest.keys:
-        logger.warning(
-            "feed %s: listing %s was returned though nobody asked for it; left in the archive",
-            manifest.pull.feed,
-            key,
+def _is_asked_for(head: RecordHead, manifest: Manifest) -> bool:
+    if head.key is None or head.key in manifest.keys:
+        return True
+    logger.warning(
+        "feed %s: record %s was returned though nobody asked for it; left in the archive",
+        manifest.pull.feed,
+        head.key,
+    )
+    return False
+
+
+def _note_unread_timestamp(result: Parsed | Unparsed) -> None:
+    if isinstance(result, ParsedListing | ParsedRecord):
+        result.problems.append(
+            Problem("LastUpdated", "the master list's timestamp could not be read", "")
         )
-    elif isinstance(result, UnparsedListing):
-        batch.refused.append(Refused(key, result.problem))
-    else:
-        if manifest.keys[result.listing_key] is None:
-            result.problems.append(
-                Problem("LastUpdated", "the master list's timestamp could not be read", "")
-            )
-        batch.listings.append(result)

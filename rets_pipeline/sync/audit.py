@@ -12,18 +12,19 @@ from rets_pipeline.warehouse import difference, media
 from rets_pipeline.warehouse.difference import Parity
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.media import Completeness
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 
-def parity(mirror: Mirror) -> Parity | None:
+def parity(mirror: Mirror, resource: Resource = LISTINGS) -> Parity | None:
     """The warehouse against the newest master list, key by key; None without such a list."""
-    master = masters.newest(mirror)
+    master = masters.newest(mirror, resource)
     if master is None:
         return None
     with (
         transaction(mirror.connection) as connection,
         difference.loaded(connection, master.timestamps(mirror.archive)),
     ):
-        return difference.parity(connection, mirror.feed.name)
+        return difference.parity(connection, mirror.feed.name, resource)
 
 
 def images(mirror: Mirror) -> Completeness:

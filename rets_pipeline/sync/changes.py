@@ -117,7 +117,7 @@ def _batch(changes: Changes) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(
         [
             {
-                "listing_key": item.listing_key,
+                "listing_key": item.key,
                 "kind": item.kind,
                 "modification_timestamp": item.master_timestamp,
                 "day": day,

@@ -10,20 +10,21 @@ from fractions import Fraction
 
 from rets_pipeline.settings import DeletionGuard
 from rets_pipeline.sync import master as masters
-from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.mirror import Mirror, action
 from rets_pipeline.warehouse import deletion, difference
 from rets_pipeline.warehouse.deletion import Gone
 from rets_pipeline.warehouse.engine import transaction
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 
 class GuardTripped(Exception):
-    """So many listings are gone that the server may have lost them; nothing was deleted."""
+    """So many records are gone that the server may have lost them; nothing was deleted."""
 
-    def __init__(self, feed: str, gone: Gone) -> None:
+    def __init__(self, feed: str, gone: Gone, resource: Resource = LISTINGS) -> None:
         super().__init__(
-            f"feed {feed!r}: {gone.live} of {gone.all_live} listings are missing from the master "
-            "list, more than the deletion guard lets pass; nothing was deleted. If they are "
-            f"really gone, run once with allow_deletions: {gone.live}"
+            f"feed {feed!r}: {gone.live} of {gone.all_live} {resource.kind} are missing from the "
+            "master list, more than the deletion guard lets pass; nothing was deleted. If they "
+            f"are really gone, run once with allow_deletions: {gone.live}"
         )
         self.gone = gone
 
@@ -37,7 +38,7 @@ class Deleted:
 
 
 def refuses(guard: DeletionGuard, gone: Gone, allowed: int) -> bool:
-    """Whether the guard trips: the gone listings exceed **both** its numbers.
+    """Whether the guard trips: the gone records exceed **both** its numbers.
 
     Args:
         allowed: the largest number that the operator allows for this run.
@@ -47,22 +48,22 @@ def refuses(guard: DeletionGuard, gone: Gone, allowed: int) -> bool:
     return gone.live > allowed and gone.live > guard.keys and over_share
 
 
-def delete_gone(mirror: Mirror, *, allowed: int = 0) -> Deleted:
+def delete_gone(mirror: Mirror, resource: Resource = LISTINGS, *, allowed: int = 0) -> Deleted:
     """Remove what the newest complete master list lacks. Without such a list, nothing.
 
     Raises:
         GuardTripped: too many are gone; nothing was deleted.
     """
-    master = masters.newest(mirror)
+    master = masters.newest(mirror, resource)
     if master is None:
         return Deleted(0, 0)
     with (
         transaction(mirror.connection) as connection,
         difference.loaded(connection, master.timestamps(mirror.archive)),
     ):
-        gone = deletion.count(connection, mirror.feed.name)
+        gone = deletion.count(connection, mirror.feed.name, resource)
         if refuses(mirror.feed.deletion_guard, gone, allowed):
-            raise GuardTripped(mirror.feed.name, gone)
-        removed = deletion.remove(connection, master.pull)
-    mirror.note("deletions", gone=removed)
+            raise GuardTripped(mirror.feed.name, gone, resource)
+        removed = deletion.remove(connection, master.pull, resource)
+    mirror.note(action(resource, "deletions"), gone=removed)
     return Deleted(removed, gone.all_live)

@@ -1,8 +1,9 @@
-"""The master list: every key that the server offers now.
+"""A master list: every key of a resource that the server offers now.
 
 What belongs here: asking for it, keeping it, reading it again. What does not: the comparison.
 
-In the archive, below ``raw/<feed>/listing_master_list/<pull>/``: ``master_list.xml.zst`` as
+In the archive, below ``raw/<feed>/listing_master_list/<pull>/`` (``member_master_list``,
+``office_master_list``): ``master_list.xml.zst`` as
 received, ``master_list.parquet`` as read, and ``manifest.json``, written last.
 """
 
@@ -20,20 +21,14 @@ import pyarrow.parquet as pq
 
 from rets_pipeline import __version__
 from rets_pipeline.archive import Archive, BinaryWriter, ZstdWriter
-from rets_pipeline.sources.base import MasterListEntry
-from rets_pipeline.sync.mirror import Mirror, attributes_of
+from rets_pipeline.sources.base import MasterListEntry, ResourceSource
+from rets_pipeline.sync.mirror import Mirror, action, attributes_of
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.pulls import Pull
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 _BATCH = 10_000
-_SCHEMA = pa.schema(
-    [
-        pa.field("listing_key", pa.string(), nullable=False),
-        pa.field("modification_timestamp", pa.timestamp("us", tz="UTC")),
-        pa.field("raw_timestamp", pa.string(), nullable=False),
-    ]
-)
 
 
 class BrokenMasterList(Exception):
@@ -54,6 +49,7 @@ class MasterList:
 
     pull: Pull
     unreadable_timestamps: int = 0
+    resource: Resource = LISTINGS
 
     @property
     def parquet_key(self) -> str:
@@ -71,8 +67,8 @@ class MasterList:
         return ((key, timestamp) for key, timestamp, _ in self.entries(archive))
 
 
-def request(mirror: Mirror) -> Iterator[Chunk]:
-    """Ask the server for every key.
+def request(mirror: Mirror, resource: Resource = LISTINGS) -> Iterator[Chunk]:
+    """Ask the server for every key of a resource.
 
     Yields:
         The answer as it arrives. When the iteration ends well the answer was complete: closing
@@ -82,14 +78,15 @@ def request(mirror: Mirror) -> Iterator[Chunk]:
         RetsError: the server refused, or the answer is not whole.
         BrokenMasterList: an entry has no key.
     """
-    search = mirror.source.master_list_search()
+    source = mirror.source_of(resource)
+    search = source.master_list_search()
     received: list[bytes] = []
     entries: list[MasterListEntry] = []
     with mirror.session().search(
         search.arguments, record=search.record, sink=received.append
     ) as answer:
         for element in answer:
-            entries.append(_entry(mirror, element))
+            entries.append(_entry(mirror, source, element))
             if len(entries) >= _BATCH:
                 mirror.progress("master list", answer.rows, answer.count)
                 yield Chunk(b"".join(received), entries)
@@ -98,32 +95,35 @@ def request(mirror: Mirror) -> Iterator[Chunk]:
     yield Chunk(b"".join(received), entries)
 
 
-def _entry(mirror: Mirror, element: Any) -> MasterListEntry:
+def _entry(mirror: Mirror, source: ResourceSource, element: Any) -> MasterListEntry:
     try:
-        return mirror.source.master_list_entry(attributes_of(element))
+        return source.master_list_entry(attributes_of(element))
     except ValueError as error:
         raise BrokenMasterList(f"feed {mirror.feed.name!r}: {error}") from None
 
 
-def store(mirror: Mirror, chunks: Iterable[Chunk]) -> MasterList:
+def store(mirror: Mirror, chunks: Iterable[Chunk], resource: Resource = LISTINGS) -> MasterList:
     """Keep an answer; it counts only from the moment its manifest is written."""
     feed = mirror.feed.name
     with transaction(mirror.connection) as connection:
         pull = pulls.begin(
-            connection, feed, "master_list", prefix=f"raw/{feed}/listing_master_list"
+            connection,
+            feed,
+            resource.master_list_kind,
+            prefix=f"raw/{feed}/{resource.master_list_folder}",
         )
     before = mirror.requests_made()
     records = size = unreadable = 0
-    prefix = pull.archive_prefix
+    prefix, schema = pull.archive_prefix, _schema(resource)
     with (
         mirror.archive.writer(f"{prefix}/master_list.xml.zst") as raw_file,
         ZstdWriter(raw_file) as raw,
         mirror.archive.writer(f"{prefix}/master_list.parquet") as parquet_file,
-        pq.ParquetWriter(ParquetSink(parquet_file), _SCHEMA, compression="zstd") as parquet,
+        pq.ParquetWriter(ParquetSink(parquet_file), schema, compression="zstd") as parquet,
     ):
         for chunk in chunks:
             raw.write(chunk.raw)
-            parquet.write_batch(_batch(chunk.entries))
+            parquet.write_batch(_batch(chunk.entries, schema))
             size += len(chunk.raw)
             records += len(chunk.entries)
             unreadable += sum(entry.modification_timestamp is None for entry in chunk.entries)
@@ -131,7 +131,7 @@ def store(mirror: Mirror, chunks: Iterable[Chunk]) -> MasterList:
     manifest = {
         "format": 1,
         "feed": feed,
-        "kind": "master_list",
+        "kind": resource.master_list_kind,
         "pull_id": pull.pull_id,
         "requested_at": pull.requested_at.isoformat(),
         "software_version": __version__,
@@ -142,40 +142,54 @@ def store(mirror: Mirror, chunks: Iterable[Chunk]) -> MasterList:
     with transaction(mirror.connection) as connection:
         pulls.complete(connection, pull, records=records, size=size, requests=requests)
         complete = cast("Pull", pulls.find(connection, feed, pull.pull_id))
-    mirror.note("master list", pull_id=pull.pull_id, keys=records, unreadable=unreadable)
-    return MasterList(complete, unreadable)
+    mirror.note(
+        action(resource, "master list"), pull_id=pull.pull_id, keys=records, unreadable=unreadable
+    )
+    return MasterList(complete, unreadable, resource)
 
 
-def newest(mirror: Mirror) -> MasterList | None:
-    """The newest complete master list, if there is any."""
+def newest(mirror: Mirror, resource: Resource = LISTINGS) -> MasterList | None:
+    """The resource's newest complete master list, if there is any."""
     with transaction(mirror.connection) as connection:
-        pull = pulls.newest_master_list(connection, mirror.feed.name)
-    return MasterList(pull) if pull else None
+        pull = pulls.newest_master_list(connection, mirror.feed.name, resource)
+    return MasterList(pull, resource=resource) if pull else None
 
 
-def fresh(mirror: Mirror) -> tuple[MasterList, bool]:
-    """The newest master list, a new one when that is older than the feed's cadence.
+def fresh(mirror: Mirror, resource: Resource = LISTINGS) -> tuple[MasterList, bool]:
+    """The newest master list, a new one when that is older than the resource's cadence.
 
     Returns:
         The list, and whether it was fetched just now.
     """
-    found = newest(mirror)
-    oldest = datetime.now(UTC) - timedelta(minutes=mirror.feed.cadence_minutes)
+    found = newest(mirror, resource)
+    feed = mirror.feed
+    minutes = feed.cadence_minutes if resource is LISTINGS else feed.members_cadence_minutes
+    oldest = datetime.now(UTC) - timedelta(minutes=minutes)
     if found is not None and found.pull.requested_at >= oldest:
         return found, False
-    return store(mirror, request(mirror)), True
+    return store(mirror, request(mirror, resource), resource), True
 
 
-def _batch(entries: list[MasterListEntry]) -> pa.RecordBatch:
+def _schema(resource: Resource) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field(resource.key, pa.string(), nullable=False),
+            pa.field("modification_timestamp", pa.timestamp("us", tz="UTC")),
+            pa.field("raw_timestamp", pa.string(), nullable=False),
+        ]
+    )
+
+
+def _batch(entries: list[MasterListEntry], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [
-            pa.array([entry.listing_key for entry in entries], pa.string()),
+            pa.array([entry.key for entry in entries], pa.string()),
             pa.array(
                 [entry.modification_timestamp for entry in entries], pa.timestamp("us", tz="UTC")
             ),
             pa.array([entry.raw_timestamp for entry in entries], pa.string()),
         ],
-        schema=_SCHEMA,
+        schema=schema,
     )
 
 

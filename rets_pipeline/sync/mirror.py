@@ -19,11 +19,12 @@ from rets_pipeline import __version__
 from rets_pipeline.archive import Archive
 from rets_pipeline.rets import Session
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.sources.base import Source
+from rets_pipeline.sources.base import ResourceSource, Source
 from rets_pipeline.sources.registry import source_for
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline.warehouse.locks import RunLock, describe_holder
+from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +150,10 @@ class Mirror:
             )
         return self._session
 
+    def source_of(self, resource: Resource) -> ResourceSource:
+        """How the server is asked for a resource."""
+        return self.source if resource is LISTINGS else self.source.others[resource.name]
+
     def requests_made(self) -> int:
         """How many requests the session has sent."""
         return self._session.statistics.requests if self._session else 0
@@ -187,6 +192,16 @@ class Mirror:
         except sa.exc.DBAPIError as error:
             # The run's own fault tells more than the books that could not be closed.
             logger.warning("feed %s: the run ledger was not closed: %s", self.feed.name, error.orig)
+
+
+def others_of(source: Source) -> list[Resource]:
+    """The resources beside listings that a source has searches for."""
+    return [resource for resource in OTHERS if resource.name in source.others]
+
+
+def action(resource: Resource, step: str) -> str:
+    """What the run ledger calls a step: ``pulls`` of listings, ``member pulls``, and so on."""
+    return step if resource is LISTINGS else f"{resource.name.lower()} {step}"
 
 
 def attributes_of(element: Any) -> Mapping[str, str]:

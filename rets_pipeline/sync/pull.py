@@ -1,9 +1,10 @@
-"""Pulls: listings that the warehouse lacks or holds differently, byte for byte.
+"""Pulls: records that the warehouse lacks or holds differently, byte for byte.
 
 What belongs here: the plan, the requests, the pages in the archive. What does not: parsing.
 
-In the archive, below ``raw/<feed>/listings/<day>/<pull>/``: ``page-00001.xml.zst`` and so on, and
-``manifest.json``, written last: a pull without it does not exist.
+In the archive, below ``raw/<feed>/listings/<day>/<pull>/`` (``raw/<feed>/members/<pull>/``,
+``raw/<feed>/offices/<pull>/``): ``page-00001.xml.zst`` and so on, and ``manifest.json``, written
+last: a pull without it does not exist.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rets_pipeline.archive import (
     decompress_stream,
 )
 from rets_pipeline.rets import SplitRequest
+from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange, day_of, today
 from rets_pipeline.sync.master import MasterList
 from rets_pipeline.sync.mirror import Mirror, attributes_of
@@ -34,6 +36,7 @@ from rets_pipeline.warehouse import difference, pulls
 from rets_pipeline.warehouse.difference import Difference
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.pulls import Pull
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +55,18 @@ class Plan:
     """What to ask for.
 
     Attributes:
-        days: key and master timestamp, by day, the latest day first.
+        days: key and master timestamp, by day, the latest day first. What is not grouped by day
+            stands under None.
         kinds: how many keys are new, changed, or tried again.
         in_archive: keys left out since a complete pull that waits in the archive has them.
         left_over: keys by day, left out since the run's budget is spent; the next run goes on.
     """
 
-    days: dict[date, Keys]
+    days: dict[date | None, Keys]
     kinds: Counter[str]
     in_archive: int
-    left_over: Counter[date]
+    left_over: Counter[date | None]
+    resource: Resource = LISTINGS
 
     @property
     def keys(self) -> int:
@@ -75,25 +80,33 @@ def plan(mirror: Mirror, master: MasterList, days: DayRange | None = None) -> Pl
     Args:
         days: only keys whose timestamp belongs to one of them; None means every key.
     """
-    feed = mirror.feed
-    waiting = _waiting_keys(mirror)
-    wanted: dict[date, Keys] = {}
+    feed, resource = mirror.feed, master.resource
+    waiting = _waiting_keys(mirror, resource)
+    wanted: dict[date | None, Keys] = {}
     kinds: Counter[str] = Counter()
     in_archive = 0
-    left_over: Counter[date] = Counter()
+    left_over: Counter[date | None] = Counter()
     for item in _differences(mirror, master):
-        day = day_of(item.master_timestamp, first_day=feed.first_day, today=today())
-        if days is not None and day not in days:
+        day = _day_of(mirror, resource, item)
+        if days is not None and day is not None and day not in days:
             continue
-        if item.kind != "retry" and waiting.get(item.listing_key, ()) == item.master_timestamp:
+        if item.kind != "retry" and waiting.get(item.key, ()) == item.master_timestamp:
             in_archive += 1
         elif kinds.total() >= feed.listings_per_run:
             left_over[day] += 1
         else:
             kinds[item.kind] += 1
-            wanted.setdefault(day, {})[item.listing_key] = item.master_timestamp
-    ordered = {day: wanted[day] for day in sorted(wanted, reverse=True)}
-    return Plan(ordered, kinds, in_archive, left_over)
+            wanted.setdefault(day, {})[item.key] = item.master_timestamp
+    ordered = {
+        day: wanted[day] for day in sorted(wanted, key=lambda day: day or date.max, reverse=True)
+    }
+    return Plan(ordered, kinds, in_archive, left_over, resource)
+
+
+def _day_of(mirror: Mirror, resource: Resource, item: Difference) -> date | None:
+    if not resource.by_day:
+        return None
+    return day_of(item.master_timestamp, first_day=mirror.feed.first_day, today=today())
 
 
 def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
@@ -102,7 +115,9 @@ def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
         transaction(mirror.connection) as connection,
         difference.loaded(connection, master.timestamps(mirror.archive)),
     ):
-        yield from difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC))
+        yield from difference.to_fetch(
+            connection, mirror.feed.name, datetime.now(UTC), master.resource
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +145,11 @@ class Download:
         stored: set by :func:`store`.
     """
 
-    day: date
+    day: date | None
     keys: Keys
     pages: Iterator[Page]
     stored: Stored | None = field(default=None)
+    resource: Resource = LISTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +169,28 @@ def fetch(mirror: Mirror, plan: Plan) -> Iterator[Download]:
     Raises:
         RetsError: while pages are drawn, when the server refuses or an answer is not whole.
     """
-    done = 0
+    done, resource = 0, plan.resource
+    if plan.keys:
+        lookups.refresh(mirror)
     for day, keys in plan.days.items():
         for part in _parts(list(keys), mirror.feed.listings_per_request * REQUESTS_PER_PULL):
-            mirror.progress("listings", done, plan.keys)
-            yield Download(day, {key: keys[key] for key in part}, _pages(mirror, part))
+            mirror.progress(resource.kind, done, plan.keys)
+            asked = {key: keys[key] for key in part}
+            yield Download(day, asked, _pages(mirror, resource, part), resource=resource)
             done += len(part)
-    mirror.progress("listings", done, plan.keys)
+    mirror.progress(resource.kind, done, plan.keys)
 
 
 def store(mirror: Mirror, download: Download) -> Stored:
     """Keep a pull; it exists from the moment its manifest is written."""
-    feed = mirror.feed.name
+    feed, kind = mirror.feed.name, download.resource.kind
+    folder = f"raw/{feed}/{kind}"
     with transaction(mirror.connection) as connection:
         pull = pulls.begin(
             connection,
             feed,
-            "listings",
-            prefix=f"raw/{feed}/listings/{download.day.isoformat()}",
+            kind,
+            prefix=f"{folder}/{download.day.isoformat()}" if download.day else folder,
             day=download.day,
             keys_asked=len(download.keys),
         )
@@ -220,7 +240,9 @@ class Manifest:
     broken: str | None = None
 
 
-def read_manifest(archive: Archive, feed: str, prefix: str) -> Manifest | None:
+def read_manifest(
+    archive: Archive, feed: str, prefix: str, resource: Resource = LISTINGS
+) -> Manifest | None:
     """The manifest below a prefix; None when there is none, so no complete pull either.
 
     Raises:
@@ -231,9 +253,9 @@ def read_manifest(archive: Archive, feed: str, prefix: str) -> Manifest | None:
         pull = Pull(
             feed=feed,
             pull_id=prefix.rpartition("/")[2],
-            kind="listings",
+            kind=resource.kind,
             state="complete",
-            day=date.fromisoformat(document["day"]),
+            day=date.fromisoformat(document["day"]) if resource.by_day else None,
             archive_prefix=prefix,
             requested_at=_aware(document["requested_at"]),
             keys_asked=len(document["keys"]),
@@ -242,7 +264,8 @@ def read_manifest(archive: Archive, feed: str, prefix: str) -> Manifest | None:
             requests=document["requests"],
         )
         pulls.moment_of(pull.pull_id)
-        if (document["feed"], document["pull_id"]) != (feed, pull.pull_id):
+        found = (document["feed"], document["kind"], document["pull_id"])
+        if found != (feed, pull.kind, pull.pull_id):
             raise ValueError("of another pull")
         keys = {str(key): _aware(at) if at else None for key, at in document["keys"]}
         pages = [
@@ -271,14 +294,15 @@ def read_page(archive: Archive, pull: Pull, page: dict[str, Any]) -> bytes:
     return data
 
 
-def _pages(mirror: Mirror, keys: Sequence[str]) -> Iterator[Page]:
+def _pages(mirror: Mirror, resource: Resource, keys: Sequence[str]) -> Iterator[Page]:
     for part in _parts(list(keys), mirror.feed.listings_per_request):
-        yield from _answers(mirror, part)
+        yield from _answers(mirror, resource, part)
 
 
-def _answers(mirror: Mirror, keys: list[str]) -> Iterator[Page]:
+def _answers(mirror: Mirror, resource: Resource, keys: list[str]) -> Iterator[Page]:
     """One answer, or several when the server finds the request too large (20208)."""
-    search = mirror.source.detail_search(keys)
+    source = mirror.source_of(resource)
+    search = source.detail_search(keys)
     received: list[bytes] = []
     returned: list[str] = []
     try:
@@ -286,30 +310,32 @@ def _answers(mirror: Mirror, keys: list[str]) -> Iterator[Page]:
             search.arguments, record=search.record, sink=received.append
         ) as answer:
             for element in answer:
-                key = mirror.source.detail_key(attributes_of(element))
+                key = source.detail_key(attributes_of(element))
                 if key is not None:
                     returned.append(key)
     except SplitRequest:
         if len(keys) == 1:
             raise
         middle = len(keys) // 2
-        yield from _answers(mirror, keys[:middle])
-        yield from _answers(mirror, keys[middle:])
+        yield from _answers(mirror, resource, keys[:middle])
+        yield from _answers(mirror, resource, keys[middle:])
         return
     yield Page(b"".join(received), keys, returned)
 
 
-def _waiting_keys(mirror: Mirror) -> Keys:
+def _waiting_keys(mirror: Mirror, resource: Resource) -> Keys:
     """Keys of complete pulls that no load has applied yet: a run died in between.
 
     Those of a pull that cannot be read are asked for again.
     """
     with transaction(mirror.connection) as connection:
-        waiting = pulls.in_state(connection, mirror.feed.name, "requested", "complete")
+        waiting = pulls.in_state(
+            connection, mirror.feed.name, "requested", "complete", kind=resource.kind
+        )
     keys: Keys = {}
     for pull in waiting:
         with contextlib.suppress(BrokenPull):
-            manifest = read_manifest(mirror.archive, pull.feed, pull.archive_prefix)
+            manifest = read_manifest(mirror.archive, pull.feed, pull.archive_prefix, resource)
             keys.update(manifest.keys if manifest is not None else {})
     return keys
 
@@ -328,9 +354,9 @@ def _write_manifest(
     manifest = {
         "format": 1,
         "feed": pull.feed,
-        "kind": "listings",
+        "kind": pull.kind,
         "pull_id": pull.pull_id,
-        "day": download.day.isoformat(),
+        "day": download.day.isoformat() if download.day else None,
         "requested_at": pull.requested_at.isoformat(),
         "software_version": __version__,
         "records": stored.records,

@@ -12,6 +12,7 @@ from rets_pipeline.sync import apply, delete, master, pull
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse.load import Counts
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 
 class PullsFailed(Exception):
@@ -28,30 +29,37 @@ class SyncReport:
     deleted: int
 
 
-def sync(mirror: Mirror, *, days: DayRange | None = None, allow_deletions: int = 0) -> SyncReport:
+def sync(
+    mirror: Mirror,
+    resource: Resource = LISTINGS,
+    *,
+    days: DayRange | None = None,
+    allow_deletions: int = 0,
+) -> SyncReport:
     """Converge once.
 
     Args:
+        resource: what converges.
         days: only listings whose timestamp belongs to one of them; None means all.
-        allow_deletions: the largest number of gone listings that passes the guard.
+        allow_deletions: the largest number of gone records that passes the guard.
 
     Raises:
         RetsError: the server refused or answered nonsense.
-        GuardTripped: too many listings are gone; everything else was done.
+        GuardTripped: too many records are gone; everything else was done.
         PullsFailed: a pull could not be applied; everything else was done.
     """
-    found = master.store(mirror, master.request(mirror))
+    found = master.store(mirror, master.request(mirror, resource), resource)
     for download in pull.fetch(mirror, pull.plan(mirror, found, days)):
         pull.store(mirror, download)
     counts, fetched, reasons = Counts(), 0, []
-    for parsed in apply.parse(mirror, apply.due(mirror)):
+    for parsed in apply.parse(mirror, apply.due(mirror, resource), resource):
         apply.apply(mirror, parsed)
         fetched += parsed.manifest.pull.records or 0
         if parsed.counts is None:
             reasons.append(parsed.reason)
         else:
             counts.add(parsed.counts)
-    deleted = delete.delete_gone(mirror, allowed=allow_deletions)
+    deleted = delete.delete_gone(mirror, resource, allowed=allow_deletions)
     if reasons:
         raise PullsFailed(f"feed {mirror.feed.name!r}: {reasons[0]}")
     return SyncReport(found.pull.records or 0, fetched, counts, deleted.keys)

@@ -1,12 +1,12 @@
 """Many rows at once, the fast way of each database.
 
-What belongs here: inserting and upserting lists of rows. What does not: which rows.
+What belongs here: inserting, updating and upserting lists of rows. What does not: which rows.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -17,24 +17,43 @@ from sqlalchemy.dialects import postgresql, sqlite
 #: parameters of one statement that every SQLite takes
 _SQLITE_PARAMETERS = 30_000
 
+#: lists of texts whose JSON is remembered
+_REMEMBERED = 5_000
 
-def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+
+def insert(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    constants: Mapping[str, Any] | None = None,
+) -> None:
     """Insert rows: COPY on Postgres, ``executemany`` on SQLite.
 
     Args:
         connection: in a transaction.
         rows: values by column name; a column that a row lacks becomes NULL.
+        constants: columns with the same value in every row, which no row holds itself.
 
     Raises:
         KeyError: a row has a column that the table lacks; it would be lost.
     """
     if not rows:
         return
-    given = set[str]().union(*rows)
-    names = [column.name for column in table.columns if column.name in given]
-    if len(names) != len(given):
-        raise KeyError(f"{table.name} has no column {', '.join(sorted(given - set(names)))}")
-    copy(connection, table, names, ([row.get(name) for name in names] for row in rows))
+    constants = constants or {}
+    names = list(rows[0])
+    # Rows from one maker have their columns in one order.
+    even = all(list(row) == names for row in rows)
+    if not even:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+    unknown = {*names, *constants} - set(table.columns.keys())
+    if unknown:
+        raise KeyError(f"{table.name} has no column {', '.join(sorted(unknown))}")
+    fixed = [*constants.values()]
+    if even:
+        values = (fixed + list(row.values()) for row in rows)
+    else:
+        values = (fixed + [row.get(name) for name in names] for row in rows)
+    copy(connection, table, [*constants, *names], values)
 
 
 def copy(
@@ -78,6 +97,58 @@ def upsert(
     )
 
 
+def update(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: str,
+    rows: Sequence[Mapping[str, Any]],
+    constants: Mapping[str, Any],
+    where: Mapping[str, Any],
+) -> None:
+    """Update rows, each by its key, in one statement.
+
+    Args:
+        connection: in a transaction.
+        key: the column that tells the rows apart.
+        rows: values by column name, the key among them, all with the same names.
+        constants: columns that get the same value in every row.
+        where: columns that must have that value, beside the key.
+    """
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != key]
+    here = sa.and_(*(table.c[name] == value for name, value in where.items()))
+    if connection.dialect.name != "postgresql":
+        own = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+        statement = sa.update(table).where(here, table.c[key] == sa.bindparam("the_key"))
+        parameters = [
+            {"the_key": row[key], **{f"new_{name}": row[name] for name in names}} for row in rows
+        ]
+        connection.execute(statement.values({**own, **constants}), parameters)
+        return
+    given = sa.func.unnest(
+        *(
+            sa.bindparam(None, [row[name] for row in rows], postgresql.ARRAY(table.c[name].type))
+            for name in (key, *names)
+        )
+    ).table_valued(*(sa.column(name, table.c[name].type) for name in (key, *names)))
+    given = given.render_derived(name="given")
+    connection.execute(
+        sa.update(table)
+        .where(here, table.c[key] == given.c[key])
+        .values({**{name: given.c[name] for name in names}, **constants})
+    )
+
+
+def among(
+    connection: sa.Connection, column: sa.ColumnElement[str], keys: Sequence[str]
+) -> sa.ColumnElement[bool]:
+    """Whether a text column holds one of the keys; on Postgres as one parameter."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, list(keys), postgresql.ARRAY(sa.Text)))
+    return column.in_(keys)
+
+
 def _copy_postgres(
     connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
@@ -93,12 +164,35 @@ def _copy_postgres(
         driver.cursor() as cursor,
         cursor.copy(statement) as sink,
     ):
+        write = sink.write_row
         for row in rows:
             values = list(row)
             for position in documents:
                 if values[position] is not None:
-                    values[position] = json.dumps(values[position], ensure_ascii=False)
-            sink.write_row(values)
+                    values[position] = _json(values[position])
+            write(values)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encoded: dict[tuple[str, ...], str] = {}
+
+
+def _json(value: Any) -> str:
+    """A document as text; lists of texts, of which most occur again and again, are remembered."""
+    if value.__class__ is not list:
+        return _encode(value)
+    key = tuple(value)
+    try:
+        text = _encoded.get(key)
+    except TypeError:  # a list of what cannot be a key
+        return _encode(value)
+    if text is None:
+        text = _encode(value)
+        if set(map(type, key)) <= {str}:  # True is 1, and 1.0: not so in JSON
+            if len(_encoded) >= _REMEMBERED:
+                _encoded.clear()
+            _encoded[key] = text
+    return text
 
 
 @contextmanager

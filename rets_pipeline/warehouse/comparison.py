@@ -92,7 +92,7 @@ class Difference:
 #: RESO's names of the collections
 _COLLECTIONS = {"property_rooms": "Rooms", "media": "Media", "open_house": "OpenHouse"}
 #: the column that says most of a child table's rows; of the others their number is compared
-_TELLING = {"property_member": "member_key", "open_house": "open_house_start_time"}
+_TELLING = {"property_member": "member_key", "open_house": "open_house_start_local"}
 _UNCOMPARED = tables.UNCOMPARED_COLUMNS["property"] | {"feed", "listing_key"}
 
 
@@ -206,10 +206,8 @@ class Remembered:
         self._connection = connection
         self._statements = _statements(connection.dialect.name)
         prepare(connection, _before())
-        connection.execute(
-            sa.text(self._statements.keep),
-            {"feed": feed, "keys": parameter(connection, keys)},
-        )
+        given = list(keys) if connection.dialect.name == "postgresql" else json.dumps(list(keys))
+        connection.execute(sa.text(self._statements.keep), {"feed": feed, "keys": given})
         summaries = connection.exec_driver_sql(self._statements.summaries)
         self._children = {row[0]: row[1:] for row in summaries}
 
@@ -253,25 +251,6 @@ def _preparing(name: str, table: sa.Table) -> tuple[str, str]:
     return _text(name, create), f"{empty} {table.name}"
 
 
-def is_among(connection: sa.Connection, column: str) -> sa.TextClause:
-    """The condition that a text is one of ``:keys``: one parameter, however many keys there are.
-
-    Its value is made by :func:`parameter`.
-    """
-    return sa.text(column + _AMONG[connection.dialect.name])
-
-
-def parameter(connection: sa.Connection, keys: Sequence[str]) -> object:
-    """The value of ``:keys``."""
-    return list(keys) if connection.dialect.name == "postgresql" else json.dumps(list(keys))
-
-
-_AMONG = {
-    "postgresql": " = ANY(:keys)",
-    "sqlite": " IN (SELECT value FROM json_each(:keys))",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class _Statements:
     """In the database's own words: to build and to name them anew each time takes longer."""
@@ -279,6 +258,13 @@ class _Statements:
     keep: str
     summaries: str
     differences: str
+
+
+#: one parameter, so that the statement is the same for any number of keys
+_AMONG = {
+    "postgresql": " = ANY(:keys)",
+    "sqlite": " IN (SELECT value FROM json_each(:keys))",
+}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The master list compared with the ledger of convergence.
+"""A master list compared with the ledger of convergence.
 
 What belongs here: the comparison, done by the database so that memory stays flat at a million
 keys. What does not: what is done about the differences.
@@ -14,7 +14,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, ledgers, tables
+from rets_pipeline.warehouse import bulk
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 from rets_pipeline.warehouse.types import UtcTimestamp
 
 Kind = Literal["new", "changed", "retry", "gone"]
@@ -26,7 +27,7 @@ _TEMPORARY = sa.MetaData()
 _received = sa.Table(
     "master_list_received",
     _TEMPORARY,
-    sa.Column("listing_key", sa.Text, nullable=False),
+    sa.Column("record_key", sa.Text, nullable=False),
     sa.Column("master_timestamp", UtcTimestamp),
     prefixes=["TEMPORARY"],
 )
@@ -34,7 +35,7 @@ _received = sa.Table(
 master_list = sa.Table(
     "master_list_entry",
     _TEMPORARY,
-    sa.Column("listing_key", sa.Text, primary_key=True),
+    sa.Column("record_key", sa.Text, primary_key=True),
     sa.Column("master_timestamp", UtcTimestamp),
     prefixes=["TEMPORARY"],
 )
@@ -49,7 +50,7 @@ class Difference:
         master_timestamp: in the master list; for gone keys the one that is held.
     """
 
-    listing_key: str
+    key: str
     kind: Kind
     master_timestamp: datetime | None
 
@@ -72,13 +73,13 @@ def loaded(
     _TEMPORARY.drop_all(connection)
     _TEMPORARY.create_all(connection)
     try:
-        bulk.copy(connection, _received, ("listing_key", "master_timestamp"), entries)
+        bulk.copy(connection, _received, ("record_key", "master_timestamp"), entries)
         connection.execute(
             sa.insert(master_list).from_select(
-                ["listing_key", "master_timestamp"],
+                ["record_key", "master_timestamp"],
                 sa.select(
-                    _received.c.listing_key, sa.func.max(_received.c.master_timestamp)
-                ).group_by(_received.c.listing_key),
+                    _received.c.record_key, sa.func.max(_received.c.master_timestamp)
+                ).group_by(_received.c.record_key),
             )
         )
         if connection.dialect.name == "postgresql":
@@ -92,7 +93,9 @@ def loaded(
     _TEMPORARY.drop_all(connection)
 
 
-def to_fetch(connection: sa.Connection, feed: str, now: datetime) -> Iterator[Difference]:
+def to_fetch(
+    connection: sa.Connection, feed: str, now: datetime, resource: Resource = LISTINGS
+) -> Iterator[Difference]:
     """Keys whose details are wanted, the latest timestamps first.
 
     A key is unchanged when its master timestamp **equals** either stored one, the list's or the
@@ -102,48 +105,53 @@ def to_fetch(connection: sa.Connection, feed: str, now: datetime) -> Iterator[Di
     Args:
         connection: inside :func:`loaded`.
         now: attempts that are due by then are repeated.
+        resource: whose master list is loaded.
     """
-    entry, held = master_list, ledgers.listing_sync
+    entry, held = master_list, resource.ledger
+    held_key = resource.key_in(held)
     equal = sa.or_(
         entry.c.master_timestamp.is_not_distinct_from(held.c.master_timestamp),
         entry.c.master_timestamp == held.c.payload_timestamp,
     )
     due = sa.and_(held.c.state != "loaded", held.c.next_attempt <= now)
     kind = sa.case(
-        (held.c.listing_key.is_(None), "new"), (sa.not_(sa.func.coalesce(equal, False)), "changed"),
+        (held_key.is_(None), "new"), (sa.not_(sa.func.coalesce(equal, False)), "changed"),
         else_="retry",
     )  # fmt: skip
     query = (
-        sa.select(entry.c.listing_key, kind.label("kind"), entry.c.master_timestamp)
+        sa.select(entry.c.record_key, kind.label("kind"), entry.c.master_timestamp)
         .select_from(
             entry.outerjoin(
-                held, sa.and_(held.c.feed == feed, held.c.listing_key == entry.c.listing_key)
+                held, sa.and_(resource.rows_in(held, feed), held_key == entry.c.record_key)
             )
         )
-        .where(sa.or_(held.c.listing_key.is_(None), sa.not_(sa.func.coalesce(equal, False)), due))
-        .order_by(sa.nulls_first(entry.c.master_timestamp.desc()), entry.c.listing_key)
+        .where(sa.or_(held_key.is_(None), sa.not_(sa.func.coalesce(equal, False)), due))
+        .order_by(sa.nulls_first(entry.c.master_timestamp.desc()), entry.c.record_key)
     )
     for row in connection.execute(query, execution_options=_STREAMED):
-        yield Difference(row.listing_key, row.kind, row.master_timestamp)
+        yield Difference(row.record_key, row.kind, row.master_timestamp)
 
 
-def gone_keys(feed: str) -> sa.Select[str]:
+def gone_keys(feed: str, resource: Resource = LISTINGS) -> sa.Select[str]:
     """The query for keys that the ledger has and the master list lacks (inside :func:`loaded`)."""
-    held = ledgers.listing_sync
-    return sa.select(held.c.listing_key).where(
-        held.c.feed == feed,
-        ~sa.exists().where(master_list.c.listing_key == held.c.listing_key),
+    held_key = resource.key_in(resource.ledger)
+    return sa.select(held_key).where(
+        resource.rows_in(resource.ledger, feed),
+        ~sa.exists().where(master_list.c.record_key == held_key),
     )
 
 
-def gone(connection: sa.Connection, feed: str) -> Iterator[Difference]:
+def gone(
+    connection: sa.Connection, feed: str, resource: Resource = LISTINGS
+) -> Iterator[Difference]:
     """Keys that the ledger has and the master list lacks (inside :func:`loaded`)."""
-    held = ledgers.listing_sync
-    query = sa.select(held.c.listing_key, held.c.master_timestamp).where(
-        held.c.feed == feed, held.c.listing_key.in_(gone_keys(feed))
+    held = resource.ledger
+    held_key = resource.key_in(held)
+    query = sa.select(held_key.label("record_key"), held.c.master_timestamp).where(
+        resource.rows_in(held, feed), held_key.in_(gone_keys(feed, resource))
     )
     for row in connection.execute(query, execution_options=_STREAMED):
-        yield Difference(row.listing_key, "gone", row.master_timestamp)
+        yield Difference(row.record_key, "gone", row.master_timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,7 @@ class Parity:
 
     Attributes:
         on_server: keys in the master list.
-        live: listings in the warehouse.
+        live: records in the warehouse.
         missing: on the server and not live, without the two numbers below.
         not_returned: on the server, asked for in vain.
         quarantined: on the server, received, and not understood.
@@ -167,14 +175,15 @@ class Parity:
     surplus: int
 
 
-def parity(connection: sa.Connection, feed: str) -> Parity:
+def parity(connection: sa.Connection, feed: str, resource: Resource = LISTINGS) -> Parity:
     """Compare the keys (inside :func:`loaded`)."""
-    entry, held, listing = master_list, ledgers.listing_sync, tables.property_
+    entry, held, live = master_list, resource.ledger, resource.table
+    held_key, live_key = resource.key_in(held), resource.key_in(live)
     joined = entry.outerjoin(
-        listing, sa.and_(listing.c.feed == feed, listing.c.listing_key == entry.c.listing_key)
-    ).outerjoin(held, sa.and_(held.c.feed == feed, held.c.listing_key == entry.c.listing_key))
+        live, sa.and_(resource.rows_in(live, feed), live_key == entry.c.record_key)
+    ).outerjoin(held, sa.and_(resource.rows_in(held, feed), held_key == entry.c.record_key))
     state = sa.case(
-        (listing.c.listing_key.is_not(None), "live"),
+        (live_key.is_not(None), "live"),
         (held.c.state.is_(None), "missing"),
         (held.c.state == "loaded", "missing"),
         else_=held.c.state,
@@ -189,8 +198,8 @@ def parity(connection: sa.Connection, feed: str) -> Parity:
     }
     surplus = connection.execute(
         sa.select(sa.func.count()).where(
-            listing.c.feed == feed,
-            ~sa.exists().where(entry.c.listing_key == listing.c.listing_key),
+            resource.rows_in(live, feed),
+            ~sa.exists().where(entry.c.record_key == live_key),
         )
     ).scalar_one()
     return Parity(

@@ -14,7 +14,7 @@ Active, Pending, …   StandardStatus               status → status; the type 
                                                   Status Change where RESO's lookup lacks it
 Field Change         of any other column          value → value
 Field Change         Rooms, Media                 their number
-Field Change         OpenHouse                    when each begins, as a list
+Field Change         OpenHouse                    when each begins, local, as a list
 Field Change         PropertyMember               the keys of the agents, as a list
 Back On Market       that of the asking price     none → price; a tombstone was lifted
 Deleted              that of the asking price     price → none; a master list lacks the listing
@@ -262,10 +262,9 @@ def _seen(connection: sa.Connection, pull: Pull, listing_keys: Sequence[str]) ->
         history.c.resource_name == RESOURCE_NAME,
         history.c.change_type == NEW,
         history.c.pull_id < pull.pull_id,
-        comparison.is_among(connection, "resource_record_key"),
+        bulk.among(connection, history.c.resource_record_key, listing_keys),
     )
-    keys = comparison.parameter(connection, listing_keys)
-    return set(connection.execute(query, {"keys": keys}).scalars())
+    return set(connection.execute(query).scalars())
 
 
 def _write(connection: sa.Connection, pull: Pull, entries: Sequence[_Entry]) -> None:

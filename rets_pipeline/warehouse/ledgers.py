@@ -16,14 +16,19 @@ pull = sa.Table(
     metadata,
     sa.Column("feed", sa.Text, primary_key=True),
     sa.Column("pull_id", sa.Text, primary_key=True, comment="sorts in the order of requests"),
-    sa.Column("kind", sa.Text, nullable=False, comment="master_list or listings"),
+    sa.Column(
+        "kind",
+        sa.Text,
+        nullable=False,
+        comment="master_list, listings, member_master_list, members, and so on",
+    ),
     sa.Column(
         "state",
         sa.Text,
         nullable=False,
         comment="requested, complete (manifest written), applied, failed or abandoned",
     ),
-    sa.Column("day", sa.Date, comment="UTC day of the listings' timestamps; NULL: master list"),
+    sa.Column("day", sa.Date, comment="UTC day of the listings' timestamps; NULL: no listings"),
     sa.Column("archive_prefix", sa.Text, nullable=False),
     sa.Column("requested_at", UtcTimestamp, nullable=False),
     sa.Column("completed_at", UtcTimestamp),
@@ -47,11 +52,33 @@ listing_sync = sa.Table(
     sa.Column("payload_timestamp", UtcTimestamp, comment="in the record itself"),
     sa.Column("content_hash", sa.Text),
     sa.Column("pull_id", sa.Text, nullable=False, comment="the latest pull that asked for it"),
-    sa.Column("state", sa.Text, nullable=False, comment="loaded, quarantined or not_returned"),
+    sa.Column(
+        "state",
+        sa.Text,
+        nullable=False,
+        comment="loaded, quarantined, not_returned, or stale (loaded, and asked for again)",
+    ),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt", UtcTimestamp, comment="when to ask again; NULL: on a change only"),
     sa.Index("ix_listing_sync_feed_state", "feed", "state"),
     comment="What is held of each key, compared with the master list to find what to fetch",
+)
+
+#: The same of the resources beside listings that have a search of their own.
+resource_sync = sa.Table(
+    "resource_sync",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("resource_name", sa.Text, primary_key=True, comment="Member or Office"),
+    sa.Column("resource_record_key", sa.Text, primary_key=True),
+    sa.Column("master_timestamp", UtcTimestamp, comment="in the master list it was fetched by"),
+    sa.Column("payload_timestamp", UtcTimestamp, comment="in the record itself"),
+    sa.Column("content_hash", sa.Text),
+    sa.Column("pull_id", sa.Text, nullable=False, comment="the latest pull that asked for it"),
+    sa.Column("state", sa.Text, nullable=False, comment="loaded, quarantined or not_returned"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt", UtcTimestamp, comment="when to ask again; NULL: on a change only"),
+    comment="What is held of each member and office, compared with their master lists",
 )
 
 #: What remains of a listing that is gone. Keys and times, nothing personal.
@@ -65,6 +92,20 @@ tombstone = sa.Table(
     sa.Column("last_master_timestamp", UtcTimestamp),
     sa.Column("last_pull_id", sa.Text),
     comment="What remains of a listing that is gone",
+)
+
+#: The same of a member or an office that is gone.
+resource_tombstone = sa.Table(
+    "resource_tombstone",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("resource_name", sa.Text, primary_key=True, comment="Member or Office"),
+    sa.Column("resource_record_key", sa.Text, primary_key=True),
+    sa.Column("master_pull_id", sa.Text, nullable=False, comment="the master list without it"),
+    sa.Column("gone_at", UtcTimestamp, nullable=False, comment="when that list was requested"),
+    sa.Column("last_master_timestamp", UtcTimestamp),
+    sa.Column("last_pull_id", sa.Text),
+    comment="What remains of a member or an office that is gone",
 )
 
 #: What is held of each image, by what it was stored under. Never replaced with its listing.
@@ -96,13 +137,14 @@ quarantine = sa.Table(
     metadata,
     sa.Column("quarantine_id", row_number_type(), primary_key=True, autoincrement=True),
     sa.Column("feed", sa.Text, nullable=False),
-    sa.Column("listing_key", sa.Text, comment="NULL: a record without a readable key"),
+    sa.Column("resource_name", sa.Text, nullable=False, comment="Property, Member or Office"),
+    sa.Column("resource_record_key", sa.Text, comment="NULL: a record without a readable key"),
     sa.Column("pull_id", sa.Text, nullable=False),
     sa.Column("field", sa.Text, nullable=False, comment="source path; empty: the whole record"),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("raw", sa.Text, nullable=False),
     sa.Column("noted_at", UtcTimestamp, nullable=False),
-    sa.Index("ix_quarantine_feed_listing_key", "feed", "listing_key"),
+    sa.Index("ix_quarantine_feed_record", "feed", "resource_name", "resource_record_key"),
     comment="Records and values that could not be understood",
 )
 

@@ -6,19 +6,18 @@ What belongs here: the rules of order (a later pull wins), of equal content, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, history, ledgers, tables
+from rets_pipeline.warehouse import bulk, history, ledgers, quarantine, rules, tables
 from rets_pipeline.warehouse.pulls import Pull
-
-#: the wait after the first attempt in vain; it doubles with each further one
-FIRST_DELAY = timedelta(minutes=15)
-LONGEST_DELAY = timedelta(days=1)
+from rets_pipeline.warehouse.quarantine import ProblemLike
+from rets_pipeline.warehouse.rules import HeadLike, Held
+from rets_pipeline.warehouse.shared import SharedRows
 
 #: keys named in one statement; databases limit its parameters
 _KEYS_AT_ONCE = 500
@@ -26,24 +25,15 @@ _KEYS_AT_ONCE = 500
 Row = dict[str, Any]
 
 
-class ProblemLike(Protocol):
-    """A value or a record that could not be understood."""
-
-    @property
-    def field(self) -> str: ...  # noqa: D102
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-    @property
-    def raw(self) -> str: ...  # noqa: D102
-
-
 class ListingLike(Protocol):
     """A listing as rows by table name, without the column ``feed``."""
 
-    listing_key: str
     payload_timestamp: datetime | None
     content_hash: str
     rows: dict[str, list[Row]]
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
 
     @property
     def problems(self) -> Sequence[ProblemLike]: ...  # noqa: D102
@@ -68,26 +58,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What the ledgers say of a key."""
-
-    pull_id: str | None = None
-    content_hash: str | None = None
-    state: str | None = None
-    attempts: int = 0
-    live: bool = False
-    gone_by: str | None = None  # the master list that lacked it
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
-    """A record that cannot be a listing.
+    """A record that cannot become rows.
 
     Attributes:
-        listing_key: None when not even the key could be read.
+        key: None when not even the key could be read.
     """
 
-    listing_key: str | None
+    key: str | None
     problem: ProblemLike
 
 
@@ -119,29 +97,51 @@ class Load:
         self._answered: set[str] = set()
         self._replay = replay
         self._noted_without_key = False
+        self._shared = SharedRows(connection, pull)
+        self._looked_up: dict[str, Held] = {}
         self._now = now or datetime.now(UTC)
+
+    def known(self, heads: Sequence[HeadLike]) -> set[str]:
+        """Take note of records that need not be read, in one statement for all.
+
+        Args:
+            heads: of the next batch.
+
+        Returns:
+            The keys that are done: what they say is there already, or a later pull said more.
+        """
+        held = self._held(list({head.key for head in heads if head.key is not None}))
+        superseded, equal = rules.settled(heads, held, self._pull.pull_id, replay=self._replay)
+        self.counts.superseded += len(superseded)
+        self.counts.unchanged += len(equal)
+        self._write_ledger(equal, held)
+        done = {head.key for head in (*superseded, *equal) if head.key is not None}
+        self._answered |= done
+        self._looked_up = {key: found for key, found in held.items() if key not in done}
+        return done
 
     def batch(self, listings: Iterable[ListingLike], refused: Sequence[Refused] = ()) -> None:
         """Load some listings of the pull; a few hundred at a time keep memory flat."""
-        latest = list({listing.listing_key: listing for listing in listings}.values())
+        latest = list({listing.key: listing for listing in listings}.values())
         for start in range(0, len(latest), _KEYS_AT_ONCE):
             self._load(latest[start : start + _KEYS_AT_ONCE])
+        self._looked_up = {}
         for start in range(0, len(refused), _KEYS_AT_ONCE):
             some = refused[start : start + _KEYS_AT_ONCE]
-            held = self._held([item.listing_key for item in some if item.listing_key is not None])
+            held = self._held([item.key for item in some if item.key is not None])
             self._answered.update(held)
             for record in some:
-                self._refuse(record, held.get(record.listing_key or "", _Held()))
+                self._refuse(record, held.get(record.key or "", Held()))
 
     def _load(self, listings: list[ListingLike]) -> None:
-        held = self._held([listing.listing_key for listing in listings])
+        held = self._held([listing.key for listing in listings])
         self._answered.update(held)
-        wanted = [item for item in listings if not self._is_superseded(held[item.listing_key])]
+        wanted = [item for item in listings if not self._is_superseded(held[item.key])]
         equal = [item for item in wanted if self._is_equal(item, held)]
         self.counts.superseded += len(listings) - len(wanted)
         self.counts.unchanged += len(equal)
         self._write([item for item in wanted if not self._is_equal(item, held)], held)
-        self._write_ledger(equal)
+        self._write_ledger(equal, held)
 
     def finish(self) -> Counts:
         """Note the keys that were asked for and not returned. Call it once, after all batches."""
@@ -153,13 +153,21 @@ class Load:
                 self._note_attempt(key, "not_returned", held[key])
         return self.counts
 
-    def _held(self, keys: Sequence[str]) -> dict[str, _Held]:
+    def _held(self, keys: Sequence[str]) -> dict[str, Held]:
+        """What the ledgers say of those keys, unless that was looked up for this batch already."""
+        found = {key: self._looked_up[key] for key in keys if key in self._looked_up}
+        missing = [key for key in keys if key not in found]
+        for start in range(0, len(missing), _KEYS_AT_ONCE):
+            found.update(self._look_up(missing[start : start + _KEYS_AT_ONCE]))
+        return found
+
+    def _look_up(self, keys: Sequence[str]) -> dict[str, Held]:
         sync, tomb, listing = ledgers.listing_sync, ledgers.tombstone, tables.property_
         gone: dict[str, str] = {
             row.listing_key: row.master_pull_id
             for row in self._connection.execute(
                 sa.select(tomb.c.listing_key, tomb.c.master_pull_id).where(
-                    tomb.c.feed == self._feed, tomb.c.listing_key.in_(keys)
+                    tomb.c.feed == self._feed, self._among(tomb, keys)
                 )
             )
         }
@@ -174,31 +182,24 @@ class Load:
                     listing.c.feed == sync.c.feed, listing.c.listing_key == sync.c.listing_key
                 ),
             )
-            .where(sync.c.feed == self._feed, sync.c.listing_key.in_(keys))
+            .where(sync.c.feed == self._feed, self._among(sync, keys))
         )  # fmt: skip
-        held = {key: _Held(gone_by=gone.get(key)) for key in keys}
-        for row in rows:
-            held[row.listing_key] = _Held(
-                row.pull_id, row.content_hash, row.state, row.attempts, row.live,
-                gone.get(row.listing_key),
-            )  # fmt: skip
+        held = {key: Held(gone_by=gone.get(key)) for key in keys}
+        for key, pull_id, content_hash, state, attempts, live in rows:
+            held[key] = Held(pull_id, content_hash, state, attempts, live, gone.get(key))
         return held
 
-    def _is_superseded(self, held: _Held) -> bool:
-        """Order is the order of observation, whatever the timestamps say."""
-        later = held.pull_id is not None and held.pull_id > self._pull.pull_id
-        return later or (held.gone_by is not None and held.gone_by > self._pull.pull_id)
+    def _among(self, table: sa.Table, keys: Sequence[str]) -> sa.ColumnElement[bool]:
+        return bulk.among(self._connection, table.c.listing_key, keys)
 
-    def _is_equal(self, listing: ListingLike, held: dict[str, _Held]) -> bool:
-        before = held[listing.listing_key]
-        return (
-            not self._replay
-            and before.live
-            and before.state == "loaded"
-            and before.content_hash == listing.content_hash
-        )
+    def _is_superseded(self, held: Held) -> bool:
+        return rules.is_superseded(held, self._pull.pull_id)
 
-    def _write(self, listings: list[ListingLike], held: dict[str, _Held]) -> None:
+    def _is_equal(self, listing: ListingLike, held: dict[str, Held]) -> bool:
+        before = held[listing.key]
+        return not self._replay and rules.is_equal(before, listing.content_hash)
+
+    def _write(self, listings: list[ListingLike], held: dict[str, Held]) -> None:
         """Write together; when the database refuses, find the one that it refuses."""
         if not listings:
             return
@@ -206,190 +207,119 @@ class Load:
             with self._connection.begin_nested():
                 self._replace(listings, held)
         except (sa.exc.StatementError, OverflowError, UnicodeEncodeError) as error:
-            if not _is_about_the_row(error):
+            self._shared.forget()
+            if not rules.is_about_the_row(error):
                 raise
             if len(listings) > 1:
                 for listing in listings:
                     self._write([listing], held)
                 return
-            key = listings[0].listing_key
-            self._refuse(Refused(key, _refusal(error)), held[key])
+            key = listings[0].key
+            self._refuse(Refused(key, rules.refusal(error)), held[key])
             return
         for listing in listings:
-            if held[listing.listing_key].live:
+            if held[listing.key].live:
                 self.counts.changed += 1
             else:
                 self.counts.new += 1
             self.counts.value_problems += len(listing.problems)
 
-    def _replace(self, listings: list[ListingLike], held: dict[str, _Held]) -> None:
-        keys = [listing.listing_key for listing in listings]
+    def _replace(self, listings: list[ListingLike], held: dict[str, Held]) -> None:
+        # Of a key that the books do not know there is nothing to delete. Should there be something
+        # all the same, the database refuses; then each listing comes here alone.
+        before = [
+            listing.key for listing in listings if len(listings) == 1 or held[listing.key] != Held()
+        ]
         with history.recorded(self._connection, self._pull, self._observations(listings, held)):
             for name in tables.LISTING_TABLES:
                 table = tables.named(name)
-                self._delete(table, keys)
-                bulk.insert(self._connection, table, self._rows(name, listings))
-        self._write_shared(listings)
-        self._delete(ledgers.tombstone, keys)
+                self._delete(table, before)
+                rows = [row for listing in listings for row in listing.rows.get(name, ())]
+                bulk.insert(self._connection, table, rows, {"feed": self._feed})
+        self._shared.write(listings)
+        self._delete(ledgers.tombstone, before)
         self._write_problems(
-            [(item.listing_key, problem) for item in listings for problem in item.problems], keys
+            [(item.key, problem) for item in listings for problem in item.problems], before
         )
-        self._write_ledger(listings)
+        self._write_ledger(listings, held)
 
     def _observations(
-        self, listings: list[ListingLike], held: dict[str, _Held]
+        self, listings: list[ListingLike], held: dict[str, Held]
     ) -> list[history.Observation]:
         """For the history: without what this very pull has loaded before, in a replay say."""
         found = []
         for listing in listings:
-            before = held[listing.listing_key]
+            before = held[listing.key]
             again = before.state == "loaded" and before.pull_id == self._pull.pull_id
             if not (before.live and again):
-                state: Any = "live" if before.live else "gone" if before.gone_by else "unknown"
                 found.append(
                     history.Observation(
-                        listing.listing_key,
+                        listing.key,
                         listing.rows,
                         listing.payload_timestamp,
-                        state,
+                        "live" if before.live else "gone" if before.gone_by else "unknown",
                     )
                 )
         return found
 
-    def _rows(self, name: str, listings: Sequence[ListingLike]) -> list[Row]:
-        return [
-            {"feed": self._feed, **row}
-            for listing in listings
-            for row in listing.rows.get(name, ())
-        ]
-
-    def _write_shared(self, listings: list[ListingLike]) -> None:
-        """Members and offices, unless their own search or a later pull told of them."""
-        for shared in tables.SHARED_TABLES:
-            table, key = tables.named(shared.name), shared.key
-            latest = {row[key]: row for row in self._rows(table.name, listings)}
-            if not latest:
-                continue
-            better = set(
-                self._connection.execute(
-                    sa.select(table.c[key]).where(
-                        table.c.feed == self._feed,
-                        table.c[key].in_(list(latest)),
-                        sa.or_(
-                            table.c.observed_in != "Property",
-                            table.c.pull_id > self._pull.pull_id,
-                        ),
-                    )
-                ).scalars()
-            )
-            rows = [
-                {**row, "observed_in": "Property", "pull_id": self._pull.pull_id}
-                for found, row in latest.items()
-                if found not in better
-            ]
-            bulk.upsert(self._connection, table, _whole(table, rows))
-            self._replace_dependents(shared, [row[key] for row in rows], listings)
-
-    def _replace_dependents(
-        self, shared: tables.SharedTable, keys: list[str], listings: list[ListingLike]
-    ) -> None:
-        wanted = set(keys)
-        for dependent in map(tables.named, shared.dependents):
-            self._connection.execute(
-                sa.delete(dependent).where(
-                    dependent.c.feed == self._feed,
-                    dependent.c.resource_name == shared.resource_name,
-                    dependent.c.resource_record_key.in_(keys),
-                )
-            )
-            # One person stands in many listings: the last one's rows count, as with the person.
-            latest: dict[str, list[Row]] = {}
-            for listing in listings:
-                own: dict[str, list[Row]] = {}
-                for row in self._rows(dependent.name, [listing]):
-                    if row["resource_name"] == shared.resource_name:
-                        own.setdefault(row["resource_record_key"], []).append(row)
-                present = {row[shared.key] for row in self._rows(shared.name, [listing])}
-                latest.update({key: own.get(key, []) for key in present & wanted})
-            rows = [row for key in latest for row in latest[key]]
-            bulk.insert(self._connection, dependent, rows)
-
     def _delete(self, table: sa.Table, keys: Sequence[str]) -> None:
-        self._connection.execute(
-            sa.delete(table).where(table.c.feed == self._feed, table.c.listing_key.in_(keys))
-        )
+        if keys:
+            self._connection.execute(
+                sa.delete(table).where(table.c.feed == self._feed, self._among(table, keys))
+            )
 
     def _write_problems(
         self, problems: list[tuple[str | None, ProblemLike]], keys: Sequence[str]
     ) -> None:
-        if keys:
-            self._delete(ledgers.quarantine, keys)
-        bulk.insert(
-            self._connection,
-            ledgers.quarantine,
-            [
-                {
-                    "feed": self._feed,
-                    "listing_key": key,
-                    "pull_id": self._pull.pull_id,
-                    "field": _storable(problem.field),
-                    "reason": _storable(problem.reason),
-                    "raw": _storable(problem.raw),
-                    "noted_at": self._now,
-                }
-                for key, problem in problems
-            ],
-        )
+        quarantine.replace(self._connection, self._pull, "Property", problems, keys, self._now)
 
-    def _write_ledger(self, listings: Sequence[ListingLike]) -> None:
-        bulk.upsert(
+    def _write_ledger(
+        self, records: Sequence[ListingLike | HeadLike], held: Mapping[str, Held]
+    ) -> None:
+        """Note what is held of those records now."""
+        every = {"pull_id": self._pull.pull_id, "state": "loaded", "attempts": 0}
+        new: list[Row] = []
+        known: list[Row] = []
+        for record in records:
+            key = record.key
+            assert key is not None
+            row = {
+                "listing_key": key,
+                "master_timestamp": self._asked.get(key, record.payload_timestamp),
+                "payload_timestamp": record.payload_timestamp,
+                "content_hash": record.content_hash,
+            }
+            (new if held[key].pull_id is None else known).append(row)
+        feed = {"feed": self._feed}
+        bulk.insert(self._connection, ledgers.listing_sync, new, {**feed, **every})
+        bulk.update(
             self._connection,
             ledgers.listing_sync,
-            [
-                {
-                    "feed": self._feed,
-                    "listing_key": listing.listing_key,
-                    "master_timestamp": self._asked.get(
-                        listing.listing_key, listing.payload_timestamp
-                    ),
-                    "payload_timestamp": listing.payload_timestamp,
-                    "content_hash": listing.content_hash,
-                    "pull_id": self._pull.pull_id,
-                    "state": "loaded",
-                    "attempts": 0,
-                    "next_attempt": None,
-                }
-                for listing in listings
-            ],
+            "listing_key",
+            known,
+            {**every, "next_attempt": None},
+            feed,
         )
 
-    def _refuse(self, record: Refused, held: _Held) -> None:
-        if record.listing_key is None:
+    def _refuse(self, record: Refused, held: Held) -> None:
+        if record.key is None:
             self._note_without_key(record.problem)
         elif self._is_superseded(held):
             self.counts.superseded += 1
             return
         else:
-            self._write_problems([(record.listing_key, record.problem)], [record.listing_key])
-            self._note_attempt(record.listing_key, "quarantined", held)
+            self._write_problems([(record.key, record.problem)], [record.key])
+            self._note_attempt(record.key, "quarantined", held)
             return
         self.counts.quarantined += 1
 
     def _note_without_key(self, problem: ProblemLike) -> None:
-        """Nothing but the pull identifies such records: loaded again, it notes them anew."""
         if not self._noted_without_key:
-            table = ledgers.quarantine
-            self._connection.execute(
-                sa.delete(table).where(
-                    table.c.feed == self._feed,
-                    table.c.listing_key.is_(None),
-                    table.c.pull_id == self._pull.pull_id,
-                )
-            )
+            quarantine.forget_without_key(self._connection, self._pull)
             self._noted_without_key = True
         self._write_problems([(None, problem)], [])
 
-    def _note_attempt(self, key: str, state: str, held: _Held) -> None:
+    def _note_attempt(self, key: str, state: str, held: Held) -> None:
         """An attempt in vain: the next one later each time, and at once when the key changes."""
         if self._is_superseded(held) or (self._replay and held.pull_id == self._pull.pull_id):
             self.counts.superseded += 1
@@ -399,7 +329,6 @@ class Load:
         else:
             self.counts.not_returned += 1
         attempts = held.attempts + 1
-        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 16))
         bulk.upsert(
             self._connection,
             ledgers.listing_sync,
@@ -411,40 +340,7 @@ class Load:
                     "pull_id": self._pull.pull_id,
                     "state": state,
                     "attempts": attempts,
-                    "next_attempt": self._now + delay,
+                    "next_attempt": rules.next_attempt(attempts, self._now),
                 }
             ],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _DatabaseProblem:
-    field: str
-    reason: str
-    raw: str
-
-
-def _is_about_the_row(error: Exception) -> bool:
-    """Whether other rows may fare better: not with a full disk, a lost connection, a deadlock."""
-    if not isinstance(error, sa.exc.DBAPIError):
-        return True  # a value that could not even be sent
-    if isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError)):
-        return not error.connection_invalidated
-    # Postgres, class 54: too long for an index, say.
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
-
-
-def _refusal(error: Exception) -> _DatabaseProblem:
-    cause = error.orig if isinstance(error, sa.exc.StatementError) else error
-    lines = str(cause).strip().splitlines() or ["unknown"]
-    return _DatabaseProblem("", f"the database refused the listing: {lines[0]}", "")
-
-
-def _storable(text: str) -> str:
-    """Text that every database takes: Postgres stores no NUL."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def _whole(table: sa.Table, rows: list[Row]) -> list[Row]:
-    """Every column in every row: what is named no more must not stay."""
-    return [{column.name: row.get(column.name) for column in table.columns} for row in rows]

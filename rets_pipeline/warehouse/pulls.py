@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
 
 import sqlalchemy as sa
 
 from rets_pipeline.warehouse import ledgers
-
-Kind = Literal["master_list", "listings"]
+from rets_pipeline.warehouse.resources import LISTINGS, Kind, Resource
 
 _ID_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
@@ -25,7 +23,7 @@ class Pull:
 
     Attributes:
         pull_id: sorts in the order of the requests of its feed.
-        day: of the listings' timestamps (UTC); None for a master list.
+        day: of the listings' timestamps (UTC); None for what is no pull of listings.
         archive_prefix: where its pages and its manifest are, without a slash at the end.
         records: rows received; None until complete.
     """
@@ -129,12 +127,18 @@ def in_state(
     return [Pull(*row) for row in rows]
 
 
-def newest_master_list(connection: sa.Connection, feed: str) -> Pull | None:
-    """The newest complete master list, if any was ever seen."""
+def newest_master_list(
+    connection: sa.Connection, feed: str, resource: Resource = LISTINGS
+) -> Pull | None:
+    """The resource's newest complete master list, if any was ever seen."""
     table = ledgers.pull
     row = connection.execute(
         sa.select(*_COLUMNS)
-        .where(table.c.feed == feed, table.c.kind == "master_list", table.c.state == "complete")
+        .where(
+            table.c.feed == feed,
+            table.c.kind == resource.master_list_kind,
+            table.c.state == "complete",
+        )
         .order_by(table.c.pull_id.desc())
         .limit(1)
     ).one_or_none()

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rets_pipeline.warehouse import ledgers, media, pulls, tables
+from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 
 def begin(
@@ -62,12 +63,34 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
 
 
 #: jobs that say nothing about the listings
-_NO_SYNC = ("images", "check")
+_NO_SYNC = ("images", "check", "members_and_offices")
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleStatus:
+    """Members or offices in numbers.
+
+    Attributes:
+        server_keys: in the newest master list; None: none was fetched yet.
+        live: rows that came from their own search.
+        not_returned: keys that were asked for in vain.
+        quarantined: records that were not understood.
+    """
+
+    server_keys: int | None
+    server_seen_at: datetime | None
+    live: int
+    not_returned: int
+    quarantined: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A feed in numbers."""
+    """A feed in numbers.
+
+    Attributes:
+        people: members and offices, by the kind of their pulls.
+    """
 
     feed: str
     server_keys: int | None
@@ -80,6 +103,7 @@ class Status:
     quarantined: int
     quarantine_entries: int
     tombstones: int
+    people: dict[str, PeopleStatus]
 
 
 def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status:
@@ -96,14 +120,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         .order_by(ledger.c.started_at.desc())
         .limit(1)
     ).one_or_none()
-    states: dict[str, int] = {
-        row.state: row.keys_in_it
-        for row in connection.execute(
-            sa.select(ledgers.listing_sync.c.state, sa.func.count().label("keys_in_it"))
-            .where(ledgers.listing_sync.c.feed == feed)
-            .group_by(ledgers.listing_sync.c.state)
-        )
-    }
+    states = _states(connection, feed, LISTINGS)
     return Status(
         feed=feed,
         server_keys=master.records if master else None,
@@ -116,7 +133,32 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         quarantined=states.get("quarantined", 0),
         quarantine_entries=_count(connection, ledgers.quarantine, feed),
         tombstones=_count(connection, ledgers.tombstone, feed),
+        people={resource.kind: _people(connection, feed, resource) for resource in OTHERS},
     )
+
+
+def _people(connection: sa.Connection, feed: str, resource: Resource) -> PeopleStatus:
+    master = pulls.newest_master_list(connection, feed, resource)
+    states = _states(connection, feed, resource)
+    live = sa.select(sa.func.count()).select_from(resource.table)
+    return PeopleStatus(
+        server_keys=master.records if master else None,
+        server_seen_at=master.requested_at if master else None,
+        live=connection.execute(live.where(resource.rows_in(resource.table, feed))).scalar_one(),
+        not_returned=states.get("not_returned", 0),
+        quarantined=states.get("quarantined", 0),
+    )
+
+
+def _states(connection: sa.Connection, feed: str, resource: Resource) -> dict[str, int]:
+    """How many keys of the ledger are in each state."""
+    held = resource.ledger
+    query = (
+        sa.select(held.c.state, sa.func.count().label("keys_in_it"))
+        .where(resource.rows_in(held, feed))
+        .group_by(held.c.state)
+    )
+    return {row.state: row.keys_in_it for row in connection.execute(query)}
 
 
 def _count(connection: sa.Connection, table: sa.Table, feed: str) -> int:

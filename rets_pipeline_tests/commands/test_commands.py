@@ -22,8 +22,19 @@ from rets_pipeline_tests.services.processes import free_ports
 Start = Callable[..., "subprocess.Popen[str]"]
 
 _COMMANDS = [
-    "demo", "dev", "sandbox", "check", "status", "sync", "images", "backfill", "rets", "db",
-]  # fmt: skip
+    "demo",
+    "dev",
+    "sandbox",
+    "check",
+    "mapping",
+    "status",
+    "sync",
+    "members",
+    "images",
+    "backfill",
+    "rets",
+    "db",
+]
 
 
 def test_help_names_every_command(project: Project) -> None:
@@ -84,7 +95,18 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     photos = sum(len(listing["photos"]) for listing in truth.values())
     assert f"{photos} stored" in pictured.stdout
 
+    peopled = project.run("members", FEED)
+    assert peopled.status == 0, peopled.stderr
+    people = server.people()
+    agents, offices = len(people["members"]), len(people["offices"])
+    assert peopled.stdout.splitlines() == [
+        f"members      {agents} keys, {agents} new",
+        f"offices      {offices} keys, {offices} new",
+    ]
+
     after = _status(project)
+    assert after["members"] == f"{agents} of {agents}"
+    assert after["offices"] == f"{offices} of {offices}"
     assert after["keys on the server"] == after["live listings"] == "30"
     assert after["its result"] == "succeeded"
     assert after["images stored"] == f"{photos} of {photos}"

@@ -108,14 +108,17 @@ def test_standard_xml(rets: Run, tmp_path: Path) -> None:
 
 def test_objects_into_a_folder(rets: Run, tmp_path: Path) -> None:
     listed = rets(
-        "search", "Property", "RES", "(PhotosCount=1+)", "--limit", "1", "--select", "ListingKey"
+        "search", "Property", "RES", "(PhotosCount=2+)", "--limit", "1", "--select", "ListingKey"
     )
     key = listed.stdout.splitlines()[1]
-    done = rets("object", "Property", "Photo", key, "--output", "photos")
+    done = rets("object", "Property", "Photo", "1", key, "--output", "photos")
     assert done.returncode == 0, done.stderr
+    assert done.stderr == "1 Photo: the server has none\n"
     files = list((tmp_path / "photos").iterdir())
     assert files
     assert all(path.read_bytes().startswith(b"\xff\xd8\xff") for path in files)
+    rets("object", "Property", "Photo", f"{key}:1", f"{key}:2", "--output", "two")
+    assert len(list((tmp_path / "two").iterdir())) == 2
 
 
 @pytest.mark.parametrize(

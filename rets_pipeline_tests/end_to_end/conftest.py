@@ -17,8 +17,8 @@ from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A DDF server with 60 listings of the last 40 days."""
-    with running(listings=60, days=30, seed=11) as sandbox:
+    """A DDF server with 60 listings of the last 20 days."""
+    with running(listings=60, days=10, seed=11, max_photos=3) as sandbox:
         monkeypatch.setenv("BOARD_USERNAME", sandbox.username)
         monkeypatch.setenv("BOARD_PASSWORD", sandbox.password)
         yield Server(sandbox.url, sandbox.login_url)

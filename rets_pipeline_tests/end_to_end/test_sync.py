@@ -16,6 +16,7 @@ from rets_pipeline_tests.end_to_end.harness import (
     assert_equal_images,
     assert_equal_listings,
     assert_no_orphans,
+    assert_no_other_blobs,
 )
 
 
@@ -27,6 +28,7 @@ def test_an_empty_warehouse_gets_everything(server: Server, pipeline: Pipeline) 
     truth = server.truth()
     assert_equal_listings(pipeline, truth)
     assert_equal_images(pipeline, truth)
+    assert_no_other_blobs(pipeline)
     assert_no_orphans(pipeline)
     assert synced.counts["listing_master_list"]["keys"] == len(truth)
     assert synced.counts["raw_listings"]["listings"] == len(truth)
@@ -123,6 +125,7 @@ def test_photos_follow_the_payload(server: Server, pipeline: Pipeline, kind: str
     truth = server.truth()
     assert_equal_listings(pipeline, truth)
     assert_equal_images(pipeline, truth)
+    assert_no_other_blobs(pipeline)
     assert server.statistics()["images"]["served"] == (0 if kind == "photo_removed" else 1)
 
 
@@ -139,6 +142,7 @@ def test_a_new_order_of_photos_downloads_nothing(server: Server, pipeline: Pipel
     moved = pipeline.images()
 
     assert_equal_images(pipeline, server.truth())
+    assert_no_other_blobs(pipeline)
     assert server.statistics()["images"]["served"] == 0
     assert moved.counts["listing_images"]["moved"] > 0
 
@@ -402,6 +406,7 @@ def test_an_image_that_fails_is_tried_later(server: Server, pipeline: Pipeline) 
         )
     pipeline.images()
     assert_equal_images(pipeline, truth)
+    assert_no_other_blobs(pipeline)
 
 
 def test_three_days_of_everything(server: Server, pipeline: Pipeline) -> None:
@@ -411,6 +416,7 @@ def test_three_days_of_everything(server: Server, pipeline: Pipeline) -> None:
         truth = server.truth()
         assert_equal_listings(pipeline, truth)
         assert_equal_images(pipeline, truth)
+        assert_no_other_blobs(pipeline)
         assert_no_orphans(pipeline)
         server.advance()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -48,11 +48,15 @@ def storage(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def tick(
-    settings: Settings, name: str, moment: datetime, storage: dg.DagsterInstance
+    settings: Settings,
+    name: str,
+    moment: datetime,
+    storage: dg.DagsterInstance,
+    schedule_of: Callable[[str], str] = naming.sync_schedule,
 ) -> dg.RunRequest | str:
     """What the schedule asks for, or why it asks for nothing."""
     defs = build_defs(settings)
-    schedule = defs.resolve_schedule_def(naming.sync_schedule(name))
+    schedule = defs.resolve_schedule_def(schedule_of(name))
     with dg.build_schedule_context(
         instance=storage,
         scheduled_execution_time=moment,
@@ -189,7 +193,7 @@ _MOMENT = datetime(2026, 11, 20, 5, 15, tzinfo=UTC)
 def test_no_sync_while_a_run_of_the_feed_is_active(
     status: Status, two_feeds: Settings, storage: dg.DagsterInstance
 ) -> None:
-    for job in (naming.sync_job, naming.backfill_job, naming.replay_job):
+    for job in (naming.sync_job, naming.members_job, naming.backfill_job, naming.replay_job):
         run = start(two_feeds, storage, job("east"), status)
         answer = tick(two_feeds, "east", _MOMENT, storage)
         assert answer == f"run {run.run_id[:8]} of feed east is active"
@@ -205,7 +209,9 @@ def test_a_sync_after_a_run_that_ended(
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.STARTED])
-@pytest.mark.parametrize("names", [("raw_listings", "listings"), ("deleted_listings",)])
+@pytest.mark.parametrize(
+    "names", [("raw_listings", "listings"), ("deleted_listings",), ("raw_members",)]
+)
 def test_no_sync_while_assets_that_somebody_chose_in_the_ui_run(
     names: tuple[str, ...],
     status: Status,
@@ -259,6 +265,65 @@ def test_schedules_run_by_themselves_only_when_told_so(two_feeds: Settings) -> N
         settings = two_feeds.model_copy(update={"automation": automation})
         schedule = build_defs(settings).resolve_schedule_def("east_sync_schedule")
         assert (schedule.default_status is dg.DefaultScheduleStatus.RUNNING) is automation
+
+
+class TestMembersAndOffices:
+    """Looked at every few minutes, run once a day."""
+
+    def look(
+        self, settings: Settings, storage: dg.DagsterInstance, after: timedelta = timedelta()
+    ) -> dg.RunRequest | str:
+        moment = datetime.now(UTC) + after
+        return tick(settings, "east", moment, storage, naming.members_schedule)
+
+    def test_what_is_asked_for_can_be_launched(
+        self, two_feeds: Settings, storage: dg.DagsterInstance
+    ) -> None:
+        request = self.look(two_feeds, storage)
+        assert isinstance(request, dg.RunRequest)
+        assert request.run_key is None
+        job = build_defs(two_feeds).resolve_job_def(naming.members_job("east"))
+        plan = dg.validate_run_config(job, request.run_config)
+        assert plan["ops"]["east__offices"]["config"]["allow_deletions"] == 0
+
+    def test_once_in_its_cadence_counted_from_a_success(
+        self, two_feeds: Settings, storage: dg.DagsterInstance
+    ) -> None:
+        start(two_feeds, storage, naming.members_job("east"), Status.FAILURE)
+        start(two_feeds, storage, naming.members_job("west"), Status.SUCCESS)
+        start(two_feeds, storage, naming.sync_job("east"), Status.SUCCESS)
+        assert isinstance(self.look(two_feeds, storage), dg.RunRequest)
+
+        start(two_feeds, storage, naming.members_job("east"), Status.SUCCESS)
+        for hours in (0, 1, 23.9):
+            answer = self.look(two_feeds, storage, timedelta(hours=hours))
+            assert "members and offices converged at" in str(answer)
+        # A little less than a day later: that run began a little after its tick.
+        later = self.look(two_feeds, storage, timedelta(hours=24, minutes=-2))
+        assert isinstance(later, dg.RunRequest)
+
+    def test_not_while_another_run_of_the_feed_is_active(
+        self, two_feeds: Settings, storage: dg.DagsterInstance
+    ) -> None:
+        start(two_feeds, storage, naming.images_job("east"), Status.STARTED)
+        assert isinstance(self.look(two_feeds, storage), dg.RunRequest)
+        run = start(two_feeds, storage, naming.sync_job("east"), Status.STARTED)
+        assert self.look(two_feeds, storage) == f"run {run.run_id[:8]} of feed east is active"
+
+    @pytest.mark.parametrize("minutes", [1, 2, 3, 5, 30, 720, 1440])
+    def test_it_looks_as_often_as_it_runs_or_every_five_minutes(
+        self, minutes: int, tmp_path: Path
+    ) -> None:
+        from dagster._utils.schedules import schedule_execution_time_iterator
+
+        config = feed("east", members_cadence_minutes=minutes)
+        defs = build_defs(one(config, tmp_path))
+        line = defs.resolve_schedule_def(naming.members_schedule("east")).cron_schedule
+        began = datetime(2026, 3, 7, tzinfo=UTC).timestamp()
+        ticks = schedule_execution_time_iterator(began, str(line), "UTC", ascending=True)
+        moments = [next(ticks) for _ in range(60)]
+        gaps = {(later - earlier).total_seconds() for earlier, later in pairwise(moments)}
+        assert gaps == {min(minutes, 5) * 60}
 
 
 def one(config: FeedConfig, folder: Path) -> Settings:

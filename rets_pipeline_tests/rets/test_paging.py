@@ -302,6 +302,15 @@ def test_elements_and_20208_with_records() -> None:
     assert found == [str(key) for key in range(25)]
 
 
+def test_elements_by_another_name_than_the_callers() -> None:
+    def search(arguments: Mapping[str, str]) -> SearchAnswer:
+        body = b'<RETS ReplyCode="0"><COUNT Records="2"/><Home/><Home/></RETS>'
+        return read_search([body], record="House", arguments=arguments)
+
+    with pytest.raises(CountMismatch, match="no element of the answer is called 'House'"):
+        list(search_all(search, {"SearchType": "Property"}))
+
+
 @settings(deadline=None, max_examples=300)
 @given(
     st.integers(0, 60),

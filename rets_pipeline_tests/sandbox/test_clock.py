@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rets_pipeline.sandbox.clock import (
+    eastern_day_first,
     eastern_ticks,
+    eastern_year_first,
     iso,
     local_time,
     rfc1123,
@@ -58,6 +60,15 @@ def test_open_house_times() -> None:
     assert local_time(datetime(2024, 3, 17, 14)) == "17/03/2024 02:00:00 PM"
     assert local_time(datetime(2024, 3, 17, 0, 5)) == "17/03/2024 12:05:00 AM"
     assert local_time(datetime(2024, 3, 17, 12)) == "17/03/2024 12:00:00 PM"
+
+
+def test_times_of_2019() -> None:
+    # DDF: 22:17:29 GMT was shown as 05:17:29 PM.
+    moment = int(datetime(2019, 1, 22, 22, 17, 29, tzinfo=UTC).timestamp())
+    assert eastern_day_first(moment) == "22/01/2019 05:17:29 PM"
+    assert eastern_year_first(moment) == "2019-01-22 5:17:29 PM"
+    midnight = int(datetime(2019, 7, 3, 4, 0, 5, tzinfo=UTC).timestamp())
+    assert eastern_year_first(midnight) == "2019-07-03 12:00:05 AM"
 
 
 @given(st.integers(26_000_000, 90_000_000))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
@@ -88,7 +89,8 @@ def test_photos(listings: dict[str, etree._Element], truth: dict[str, dict]) -> 
     for key, listing in listings.items():
         found = listing.findall("{*}Photo/{*}PropertyPhoto")
         told = truth[key]["photos"]
-        assert [text(photo, "SequenceId") for photo in found] == [
+        spelling = "SequenceID" if is_old(listing) else "SequenceId"
+        assert [text(photo, spelling) for photo in found] == [
             str(words["sequence"]) for words in told
         ]
         assert [words["sequence"] for words in told] == sorted(words["sequence"] for words in told)
@@ -99,8 +101,12 @@ def test_photos(listings: dict[str, etree._Element], truth: dict[str, dict]) -> 
         for photo, words in zip(found, told, strict=True):
             right = parsedate_to_datetime(text(photo, "PhotoLastUpdated") or "")
             assert right == datetime.fromisoformat(words["last_updated"])
-            wrong = parsedate_to_datetime(text(photo, "LastUpdated") or "")
-            swaps += check_swap(right, wrong)
+            shown = text(photo, "LastUpdated") or ""
+            if is_old(listing):
+                local = datetime.strptime(shown, "%d/%m/%Y %I:%M:%S %p")
+                assert local == right.astimezone(EASTERN).replace(tzinfo=None)
+            else:
+                swaps += check_swap(right, parsedate_to_datetime(shown))
             for name, size in folders.items():
                 url = text(photo, name) or ""
                 assert url.endswith(words["paths"][size])
@@ -112,6 +118,11 @@ def test_photos(listings: dict[str, etree._Element], truth: dict[str, dict]) -> 
             assert 0 <= words["ticks"] - ticks < 10_000_000
     assert same_second > 50
     assert swaps > 50
+
+
+def is_old(listing: etree._Element) -> bool:
+    """Whether it is written as DDF did in 2019."""
+    return text(listing, "AnalyticsView") is not None
 
 
 def check_swap(right: datetime, wrong: datetime) -> bool:
@@ -168,7 +179,15 @@ def test_units_inside_text(listings: dict[str, etree._Element]) -> None:
     assert any((value or "").endswith(".0000") for value in every("Building/SizeInterior"))
     assert {"46 ft ,2 in", "", None} <= set(every("Land/SizeFrontage"))
     assert "0" in every("Land/SizeTotal")
-    assert {"", None} == set(every("Land/FenceTotal"))
+    fences = every("Land/FenceTotal")
+    assert {"", None, "240 ft"} == set(fences)
+    assert fences.count("240 ft") < 0.06 * len(fences)
+    assert {value.split()[-1] for value in every("Land/SizeTotal") if value not in (None, "0")} == {
+        *("sqft", "ac", "m2", "hec")
+    }
+    rooms = [room for listing in listings.values() for room in listing.iter("{*}Room")]
+    empty = [text(room, "Width") == text(room, "Length") == "" for room in rooms]
+    assert 0.85 < sum(empty) / len(empty) < 1
 
 
 def test_basements_are_composed(listings: dict[str, etree._Element]) -> None:
@@ -238,7 +257,9 @@ def test_people_and_text(listings: dict[str, etree._Element]) -> None:
     assert any("&" in value for value in remarks)
     assert any("<" in value for value in remarks)
     phones = [phone for listing in every for phone in listing.iter("{*}Phone")]
-    assert {phone.get("PhoneType") for phone in phones} == {"Telephone", "Fax", "Toll Free"}
+    assert {phone.get("PhoneType") for phone in phones} == {
+        *("Telephone", "Fax", "Toll Free", "Cell", "Pager")
+    }
     assert all("555-01" in (phone.text or "") for phone in phones)
     websites = [site for listing in every for site in listing.iter("{*}Website")]
     assert {site.get("WebsiteType") for site in websites} == {"Website", "FaceBook", "LinkedIn"}
@@ -253,10 +274,47 @@ def test_office_dates_follow_the_listings(listings: dict[str, etree._Element]) -
             written = office.get("LastUpdated")
             difference = updated - parsedate_to_datetime(written)
             assert 0 <= difference.total_seconds() < 60
-            assert text(office, "LogoLastUpdated") in (None, written)
-            assert text(office, "Logo/LastUpdated") == text(office, "LogoLastUpdated")
+            if is_old(listing):
+                check_old_logo(office)
+            else:
+                assert text(office, "LogoLastUpdated") in (None, written)
+                assert text(office, "Logo/LastUpdated") == text(office, "LogoLastUpdated")
             values.setdefault(office.get("ID"), set()).add(written)
     assert sum(len(several) > 1 for several in values.values()) > 10
+
+
+def check_old_logo(office: etree._Element) -> None:
+    assert office.find("{*}LogoLastUpdated") is None
+    if office.find("{*}Logo") is not None:
+        shown = text(office, "Logo/LogoLastUpdated") or ""
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d 1?\d:\d\d:\d\d [AP]M", shown)
+        local = datetime.strptime(shown, "%Y-%m-%d %I:%M:%S %p").replace(tzinfo=EASTERN)
+        assert local == parsedate_to_datetime(office.get("LastUpdated"))
+
+
+def test_a_few_listings_are_written_in_the_old_way(listings: dict[str, etree._Element]) -> None:
+    old = [listing for listing in listings.values() if is_old(listing)]
+    assert 20 <= len(old) <= 60
+    for listing in old:
+        for name in ("AnalyticsClick", "AnalyticsView"):
+            assert re.fullmatch(r"<!\[CDATA\[<script>.*</script>\]\]>", text(listing, name) or "")
+        assert listing.find("{*}MunicipalId") is None
+        assert "PropertyId=" in (text(listing, "MoreInformationLink") or "")
+        for agent in listing.iterfind("{*}AgentDetails"):
+            assert parsedate_to_datetime(agent.get("LastUpdated"))
+            assert text(agent, "Address/City")
+    assert any(listing.find("{*}MunicipalID") is not None for listing in old)
+    others = [listing for listing in listings.values() if not is_old(listing)]
+    assert not any(listing.find("{*}AgentDetails/{*}Address") is not None for listing in others)
+    assert not any(agent.get("LastUpdated") for a in others for agent in a.iter("{*}AgentDetails"))
+
+
+def test_texts_are_utf_8_and_french_in_quebec(listings: dict[str, etree._Element]) -> None:
+    for listing in listings.values():
+        if text(listing, "Address/Province") == "Quebec":
+            remarks = text(listing, "PublicRemarks") or ""
+            assert any(letter in remarks for letter in "éèàœêç")
+            assert text(listing, "Address/StreetSuffix") in ("Rue", "Av.", "Boul.", "Ch.")
 
 
 def test_order_of_elements(listings: dict[str, etree._Element]) -> None:

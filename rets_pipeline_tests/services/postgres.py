@@ -15,6 +15,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +158,20 @@ class PostgresServer:
         finally:
             with self.connect() as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def crash(self, database: str) -> None:
+        """Kill a process that serves the database.
+
+        The server then throws out everybody, recovers from its log, and goes on. Only a durable
+        one has everything that was committed.
+        """
+        asked = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+        with self.connect() as connection:
+            found = [int(str(pid)) for (pid,) in connection.execute(asked, [database])]
+        for pid in found[:1]:
+            os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)  # it must notice
+        self.server.wait_until(self._ready, _START_SECONDS)
 
     def stop(self) -> None:
         """End the server and remove its data."""

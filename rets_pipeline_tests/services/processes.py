@@ -165,7 +165,11 @@ class Server:
     def __post_init__(self) -> None:
         assert any(str(self.folder) in part for part in self.command)
         self._owner = os.getpid()
-        with self.log_path.open("wb") as log:
+        self._launch()
+        atexit.register(self.stop)
+
+    def _launch(self) -> None:
+        with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
@@ -187,7 +191,13 @@ class Server:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        atexit.register(self.stop)
+
+    def crash(self) -> None:
+        """Kill it without a word and start it again on the same data."""
+        self.process.kill()
+        self.process.wait()
+        self._dismiss_watchdog()
+        self._launch()
 
     @property
     def log_path(self) -> Path:
@@ -240,6 +250,9 @@ class Server:
             self.process.kill()
             self.process.wait()
         self._remove()
+        self._dismiss_watchdog()
+
+    def _dismiss_watchdog(self) -> None:
         with contextlib.suppress(BrokenPipeError):
             self._watchdog.communicate(b"done\n", timeout=10)
 

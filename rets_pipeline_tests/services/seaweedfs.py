@@ -102,6 +102,11 @@ class S3Server:
             "AWS_REGION": REGION,
         }
 
+    def crash(self) -> None:
+        """Kill the server without a word, and start it again on the same data."""
+        self.server.crash()
+        self.server.wait_until(self._ready, _START_SECONDS)
+
     def stop(self) -> None:
         """End the server and remove its data."""
         self.server.stop()

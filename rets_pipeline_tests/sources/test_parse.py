@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -69,7 +70,7 @@ def test_a_listing_of_the_documented_shape():
     assert row["public_remarks"] == payloads.REMARKS.replace("&amp;", "&").strip()
     assert row["source_fields"] == {
         "Building": {"BasementType": "Full (Unfinished)", "SizeInterior": "2732 sqft"},
-        "Land": {"FenceTotal": "", "SizeTotal": "7841 sqft"},
+        "Land": {"SizeTotal": "7841 sqft"},
     }
 
 
@@ -86,7 +87,9 @@ def test_the_children_of_a_listing():
     assert rows["media"][0]["media_url"].endswith("/highres/5/103061.jpg")
     (event,) = rows["open_house"]
     assert event["open_house_date"] == date(2024, 3, 17)
-    assert event["open_house_start_time"] == datetime(2024, 3, 17, 14)
+    assert event["open_house_start_local"] == datetime(2024, 3, 17, 14)
+    assert event["open_house_start_time"] == datetime(2024, 3, 17, 21, tzinfo=UTC)
+    assert event["open_house_end_time"] == datetime(2024, 3, 17, 23, tzinfo=UTC)
     assert event["open_house_type"] == "Public"
     assert [(m["order"], m["member_key"], m["role"]) for m in rows["property_member"]] == [
         (1, "80001", "ListAgent"),
@@ -170,7 +173,7 @@ def test_a_value_that_does_not_convert(old, new, column, path, raw):
 def test_a_broken_value_of_a_child_is_a_problem_of_the_listing():
     result = parsed(payloads.listing().replace("17/03/2024 02:00:00 PM", "Sunday afternoon"))
     (event,) = result.rows["open_house"]
-    assert event["open_house_start_time"] is None
+    assert event["open_house_start_time"] is event["open_house_start_local"] is None
     assert event["open_house_date"] is None
     assert event["source_fields"] == {"StartDateTime": "Sunday afternoon"}
     assert [problem.field for problem in result.problems] == ["OpenHouse/Event/StartDateTime"]
@@ -263,10 +266,106 @@ def test_a_lease_without_a_price():
         "<LeasePerUnit>square feet</LeasePerUnit>",
     )
     row = property_of(xml.replace("For sale", "For lease").replace("Single Family", "Retail"))
-    assert row["list_price"] is None
-    assert row["lease_amount"] == Decimal(1850)
+    assert row["list_price"] == row["lease_amount"] == Decimal(1850)
     assert row["lease_amount_frequency"] == "Monthly"
     assert row["property_type"] == "Commercial Lease"
+
+
+@pytest.mark.parametrize("name", ["Price", "PRICE"])
+def test_a_lease_does_not_stand_in_for_a_price_that_is_broken(name):
+    price = f"<{name}>on request</{name}><Lease>1850</Lease>"
+    row = property_of(payloads.listing().replace("<Price>699000.00</Price>", price))
+    assert row["list_price"] is None
+    assert row["lease_amount"] == Decimal(1850)
+
+
+def test_a_lot_in_other_units():
+    row = property_of(payloads.listing())
+    assert (row["lot_size_area"], row["lot_size_units"]) == (Decimal(7841), "Square Feet")
+    assert row["lot_size_square_feet"] == Decimal(7841)
+    assert row["lot_size_acres"] == Decimal("0.1800")
+    row = property_of(payloads.listing().replace("7841 sqft", "2.5 ha"))
+    assert row["lot_size_acres"] == Decimal("6.1776")
+    assert row["lot_size_square_feet"] == Decimal("269097.7604")
+    row = property_of(payloads.listing().replace("7841 sqft", "1838.0000"))
+    assert row["lot_size_area"] == Decimal(1838)
+    assert row["lot_size_acres"] is row["lot_size_units"] is None
+
+
+@pytest.mark.parametrize(
+    ("length", "width", "expected"),
+    [
+        ("4.1 m", "12 ft", ("4.1", "3.6576", "Meters")),
+        ("14 ft ,6 in", "12", ("14.5", "12", "Feet")),
+        ("14.5", "12 ft", ("14.5", "12", "Feet")),
+        ("4.1 m", "12 cubits", ("4.1", None, "Meters")),
+        ("", "12 ft", (None, "12", "Feet")),
+    ],
+)
+def test_the_sides_of_a_room_in_one_unit(length, width, expected):
+    xml = payloads.listing().replace("<Length>4.1 m<", f"<Length>{length}<")
+    room = parsed(xml.replace("<Width>3.2 m<", f"<Width>{width}<")).rows["property_rooms"][1]
+    sides = tuple(None if side is None else Decimal(side) for side in expected[:2])
+    assert (room["room_length"], room["room_width"]) == sides
+    assert room["room_length_width_units"] == expected[2]
+    assert room["source_fields"]["Width"] == width
+
+
+def test_a_basement_tells_its_development_when_nothing_else_does():
+    xml = payloads.listing().replace("<BasementDevelopment>Unfinished</BasementDevelopment>", "")
+    assert property_of(xml)["basement_development"] == ["Unfinished"]
+    assert property_of(xml.replace("Full (Unfinished)", "Full"))["basement_development"] is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "zone", "hour"),
+    [
+        ("British Columbia", "Ontario", "America/Toronto", 18),
+        ("British Columbia", "Colombie-Britannique", "America/Vancouver", 21),
+        ("British Columbia", "Saskatchewan", "America/Regina", 20),
+        ("British Columbia", "Newfoundland &amp; Labrador", "America/St_Johns", 16),
+        ("49.8876543</Latitude><Longitude>-119.4961234", "49.51</Latitude><Longitude>-115.77",
+         "America/Edmonton", 20),
+        ("British Columbia", "Elsewhere", "America/Vancouver", 21),
+    ],
+)  # fmt: skip
+def test_open_houses_in_the_zone_of_the_property(old, new, zone, hour):
+    result = parsed(payloads.listing().replace(old, new))
+    (event,) = result.rows["open_house"]
+    assert result.rows["property"][0]["property_time_zone_name"] == zone
+    assert event["open_house_start_local"] == datetime(2024, 3, 17, 14)
+    minute = 30 if zone == "America/St_Johns" else 0
+    assert event["open_house_start_time"] == datetime(2024, 3, 17, hour, minute, tzinfo=UTC)
+
+
+def test_open_houses_of_a_place_that_nobody_knows():
+    xml = payloads.listing().replace("British Columbia", "Elsewhere")
+    xml = re.sub("<Latitude>.*</Longitude>", "", xml)
+    (event,) = parsed(xml).rows["open_house"]
+    assert event["open_house_start_time"] is None
+    assert event["open_house_date"] == date(2024, 3, 17)
+    assert event["open_house_start_local"] == datetime(2024, 3, 17, 14)
+
+
+def test_an_event_that_names_its_zone():
+    text = "Sun, 17 Mar 2024 21:30:00 GMT"
+    (event,) = parsed(payloads.listing().replace("17/03/2024 02:00:00 PM", text)).rows["open_house"]
+    assert event["open_house_start_time"] == datetime(2024, 3, 17, 21, 30, tzinfo=UTC)
+    assert event["open_house_start_local"] == datetime(2024, 3, 17, 14, 30)
+    assert event["source_fields"] == {"StartDateTime": text}
+
+
+def test_values_with_commas_that_only_the_server_knows():
+    xml = payloads.listing().replace(
+        "Lake view, Mountain view", "City, lake, or sky, Mountain view"
+    )
+    assert property_of(xml)["view"] == ["City", "lake", "or sky", "Mountain view"]
+    lookups = {"ViewType": ["Mountain view", "City, lake, or sky"], "LeaseType": []}
+    result = DdfSource(lookups=lookups).parse(payloads.element(xml))
+    assert isinstance(result, ParsedListing)
+    (row,) = result.rows["property"]
+    assert row["view"] == ["City, lake, or sky", "Mountain view"]
+    assert row["waterfront_features"] == ["Waterfront, Road Between"]  # still known
 
 
 def test_live_streams_are_open_houses_with_an_address():

@@ -49,10 +49,10 @@ def test_entries_of_the_master_list():
     source = DdfSource()
     moment = "Wed, 13 Mar 2024 14:33:02 GMT"
     entry = source.master_list_entry({"ID": "26612345", "LastUpdated": moment})
-    assert entry.listing_key == "26612345"
+    assert entry.key == "26612345"
     assert entry.modification_timestamp == datetime(2024, 3, 13, 14, 33, 2, tzinfo=UTC)
     assert entry.raw_timestamp == moment
-    assert source.master_list_entry({"lastupdated": moment, "{urn:x}id": " 7 "}).listing_key == "7"
+    assert source.master_list_entry({"lastupdated": moment, "{urn:x}id": " 7 "}).key == "7"
     entry = source.master_list_entry({"ID": "7", "LastUpdated": "2024-03-13T14:33:02Z"})
     assert entry.modification_timestamp == datetime(2024, 3, 13, 14, 33, 2, tzinfo=UTC)
     assert source.master_list_entry({"ID": "7"}).raw_timestamp == ""
@@ -62,7 +62,7 @@ def test_entries_of_the_master_list():
 def test_a_time_that_cannot_be_read_keeps_its_text(raw):
     entry = DdfSource().master_list_entry({"ID": "7", "LastUpdated": raw})
     assert entry.raw_timestamp == raw
-    assert entry.listing_key == "7"
+    assert entry.key == "7"
 
 
 @pytest.mark.parametrize("attributes", [{}, {"ID": ""}, {"ID": "a b"}, {"LastUpdated": "x"}])

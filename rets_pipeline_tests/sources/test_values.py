@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
@@ -21,7 +22,9 @@ CONVERTERS = (
     values.measure,
     values.utc_timestamp,
     values.local_timestamp,
+    values.event_time,
     values.iso_date,
+    values.year,
     values.basement_types,
     values.lookup_values("Features"),
     values.lookup_values("MaintenanceFeeType"),
@@ -35,6 +38,7 @@ ALMOST = st.one_of(
     st.text("0123456789ftinsqm'\", .²٣", min_size=1, max_size=20),
     st.from_regex(values._RFC_1123, fullmatch=True),
     st.from_regex(values._ISO, fullmatch=True),
+    st.from_regex(values._ISO_TWELVE_HOURS, fullmatch=True),
     st.from_regex(values._LOCAL, fullmatch=True),
     st.from_regex(values._MEASURE, fullmatch=True),
     st.from_regex(values._FEET_AND_INCHES, fullmatch=True),
@@ -48,6 +52,8 @@ ALMOST = st.one_of(
 @example(text="1_000", converter=values.integer)
 @example(text="Fri, 31 Dec 9999 23:59:59 -0100", converter=values.utc_timestamp)
 @example(text="0001-01-01T00:00:00+14:00", converter=values.utc_timestamp)
+@example(text="31/12/9999 11:59:59 PM", converter=values.utc_timestamp)
+@example(text="0001-01-01T00:00:00+14:00", converter=values.event_time)
 def test_a_converter_answers_or_refuses_and_nothing_else(text, converter):
     text = text.strip()
     if not text:
@@ -118,6 +124,9 @@ def test_other_words_are_no_booleans(text):
         ("46 ft ,2 in", "46.1667", "Feet"),
         ("46 ft", "46", "Feet"),
         ("6'11''", "6.9167", "Feet"),
+        ("12'", "12", "Feet"),
+        ("12 ft.", "12", "Feet"),
+        ("18 in", "1.5", "Feet"),
         ("14 ft ,6 in", "14.5", "Feet"),
         ("1.2 hectares", "1.2", "Hectares"),
         (".5 ac", "0.5", "Acres"),
@@ -142,6 +151,37 @@ def test_measures_come_back(number, unit):
     assert values.measure(f"{number:f} {unit}") == (number, values.UNITS[unit])
 
 
+@given(
+    st.decimals(0, 1_000_000, places=2),
+    st.sampled_from(
+        [
+            ("Acres", "Square Feet", Decimal(43560)),
+            ("Hectares", "Square Meters", Decimal(10_000)),
+            ("Hectares", "Acres", Decimal("2.47105381")),
+            ("Square Meters", "Square Feet", Decimal("10.76391042")),
+            ("Feet", "Meters", Decimal("0.3048")),
+        ]
+    ),
+)
+def test_measures_in_other_units(number, units):
+    unit, wanted, factor = units
+    expected = number * factor
+    found = values.converted(number, unit, wanted)
+    if expected >= 10**10:
+        assert found is None
+    else:
+        assert found is not None
+        assert abs(found - expected) <= expected * Decimal("1e-8") + Decimal("0.0001")
+
+
+def test_measures_that_have_no_other_unit():
+    number = Decimal(1)
+    assert values.converted(number, "cubits", "cubits") == number
+    assert values.converted(None, "Acres", "Acres") is None
+    for unit in (None, "cubits", "Feet"):
+        assert values.converted(number, unit, "Acres") is None
+
+
 @given(st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(microsecond=0)))
 def test_moments_come_back(moment):
     assert values.utc_timestamp(values.rfc_1123(moment)) == moment
@@ -155,9 +195,36 @@ def test_moments_in_other_forms():
     assert values.utc_timestamp("2024-03-13T14:33:02Z") == moment
     assert values.utc_timestamp("2024-03-13T10:33:02-04:00") == moment
     assert values.utc_timestamp("2024-03-13 14:33:02") == moment
-    for text in ("Wed, 31 Feb 2024 14:33:02 GMT", "13/03/2024 02:33:02 PM", "2024-03-13", "now"):
+    for text in ("Wed, 31 Feb 2024 14:33:02 GMT", "13/03/2024 14:33:02", "2024-03-13", "now"):
         with pytest.raises(ConversionError):
             values.utc_timestamp(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2019-02-21 6:40:20 PM", datetime(2019, 2, 21, 23, 40, 20)),  # winter: 5 hours
+        ("2019-07-21 6:40:20 PM", datetime(2019, 7, 21, 22, 40, 20)),  # summer: 4 hours
+        ("22/01/2019 05:17:29 PM", datetime(2019, 1, 22, 22, 17, 29)),
+        ("2024-03-10 1:59:59 AM", datetime(2024, 3, 10, 6, 59, 59)),
+        ("2024-03-10 3:00:00 AM", datetime(2024, 3, 10, 7, 0, 0)),
+        ("2024-11-03 1:30:00 AM", datetime(2024, 11, 3, 5, 30, 0)),  # twice: the first
+        ("2024-11-03 12:00:00 AM", datetime(2024, 11, 3, 4, 0, 0)),
+    ],
+)
+def test_moments_as_ddf_prints_them_are_eastern(text, expected):
+    assert values.utc_timestamp(text) == expected.replace(tzinfo=UTC)
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)).map(lambda m: m.replace(microsecond=0))
+)
+def test_eastern_moments_come_back(moment):
+    eastern = moment.replace(tzinfo=UTC).astimezone(ZoneInfo("America/Toronto"))
+    if eastern.fold:
+        return  # the hour that clocks show twice
+    for text in (f"{eastern:%Y-%m-%d %I:%M:%S %p}", f"{eastern:%d/%m/%Y %I:%M:%S %p}"):
+        assert values.utc_timestamp(text) == moment.replace(tzinfo=UTC)
 
 
 @given(st.datetimes().map(lambda moment: moment.replace(microsecond=0)))
@@ -174,6 +241,29 @@ def test_local_moments_put_the_day_first():
     for text in ("03/17/2024 02:00:00 PM", "17/03/2024 13:00:00 PM", "2024-04-03T12:30:00Z"):
         with pytest.raises(ConversionError):
             values.local_timestamp(text)
+
+
+@given(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)), st.integers(-840, 840))
+def test_an_event_is_local_unless_it_names_its_zone(moment, minutes):
+    moment = moment.replace(microsecond=0)
+    assert values.event_time(f"{moment:%d/%m}/{moment.year:04} {moment:%I:%M:%S %p}") == moment
+    zoned = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    assert values.event_time(zoned.isoformat()) == Inexact(zoned.astimezone(UTC))
+    aware = moment.replace(tzinfo=UTC)
+    assert values.event_time(values.rfc_1123(aware)) == Inexact(aware)
+
+
+@given(st.integers(1000, 2999), st.dates(date(1000, 1, 1), date(2999, 12, 31)))
+def test_years_come_back(number, day):
+    assert values.year(str(number)) == number
+    assert values.year(day.isoformat()) == Inexact(day.year)
+    assert values.year(f"{day:%d/%m}/{day.year:04}") == Inexact(day.year)
+
+
+@pytest.mark.parametrize("text", ["0", "996", "19960", "about 1996", "1996s", "3000", "5/6"])
+def test_what_is_no_year_is_refused(text):
+    with pytest.raises(ConversionError):
+        values.year(text)
 
 
 @given(st.dates())
@@ -217,6 +307,33 @@ def test_the_longest_known_value_wins():
 def test_empty_members_are_left_out_and_the_text_is_kept():
     assert values.lookup_values("Features")("a, , b") == Inexact(["a", "b"])
     assert values.lookup_values("LeaseType")("a, ") == Inexact(["a"])
+
+
+def test_values_with_commas_from_metadata():
+    known = values.values_with_commas(
+        {
+            "LeaseType": ["Net", "Other, See Remarks", "Gross, or not"],
+            "Crop": ["Oats"],
+            "View": ["A, B"],
+        }
+    )
+    assert known["LeaseType"] == ("Other, See Remarks", "Gross, or not")
+    assert known["View"] == ("A, B",)
+    assert "Crop" not in known
+    for name, some in values.LOOKUP_VALUES_WITH_COMMAS.items():
+        assert set(some) <= set(known[name])
+
+
+@given(st.lists(st.tuples(PLAIN_WORD, st.sampled_from(["Unfinished", "Other, See Remarks", ""]))))
+def test_basements_come_apart(parts):
+    text = ", ".join(f"{kind} ({how})" if how else kind for kind, how in parts)
+    if not text:
+        return
+    found = values.basement_types(text)
+    types = found.value if isinstance(found, Inexact) else found
+    assert types == [kind for kind, _ in parts]
+    hows = list(dict.fromkeys(how for _, how in parts if how))
+    assert values.basement_developments(text) == hows
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def main() -> None:
     """Load one page of the first pull that is due, say so, and wait."""
     warehouse = Warehouse(os.environ["DATABASE_URL"])
     with open_mirror(warehouse, Archive.from_uri(os.environ["ARCHIVE_URI"])) as mirror:
+        apply.RECORDS_AT_ONCE = 1  # a page
         parsed = next(apply.parse(mirror, apply.due(mirror)))
         parsed.batches = _slowly(parsed.batches)
         apply.apply(mirror, parsed)

@@ -242,8 +242,8 @@ def test_records_that_cannot_be_read(mirror: Mirror, warehouse: Warehouse) -> No
     (parsed,) = apply_due(mirror)
     assert parsed.counts == Counts(new=2, quarantined=1, value_problems=1)
     table = ledgers.quarantine
-    found = rows(warehouse, sa.select(table).order_by(table.c.listing_key.is_(None)))
-    assert [(row.listing_key, row.field) for row in found] == [("2", "Price"), (None, "")]
+    found = rows(warehouse, sa.select(table).order_by(table.c.resource_record_key.is_(None)))
+    assert [(row.resource_record_key, row.field) for row in found] == [("2", "Price"), (None, "")]
     assert "ten" in found[0].raw
     assert "PropertyDetails" in found[1].raw
 
@@ -255,7 +255,7 @@ def test_a_timestamp_that_could_not_be_read_is_noted_with_its_listing(
     store_pull(mirror, [[record("1")]], {"1": None})
     apply_due(mirror)
     (row,) = rows(warehouse, sa.select(ledgers.quarantine))
-    assert (row.listing_key, row.field) == ("1", "LastUpdated")
+    assert (row.resource_record_key, row.field) == ("1", "LastUpdated")
     assert pull.plan(mirror, found).keys == 0  # and it is not fetched for ever
 
 

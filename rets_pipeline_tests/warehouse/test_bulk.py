@@ -82,7 +82,7 @@ def test_moments_days_and_local_times(warehouse: Warehouse) -> None:
                     "listing_key": "1",
                     "open_house_key": "1_1",
                     "open_house_date": date(2026, 3, 8),
-                    "open_house_start_time": datetime(2026, 3, 8, 2, 30),
+                    "open_house_start_local": datetime(2026, 3, 8, 2, 30),
                 }
             ],
         )
@@ -101,7 +101,7 @@ def test_moments_days_and_local_times(warehouse: Warehouse) -> None:
     (event,) = rows(warehouse, sa.select(tables.open_house))
     (listing,) = rows(warehouse, sa.select(tables.property_))
     assert event.open_house_date == date(2026, 3, 8)
-    assert event.open_house_start_time == datetime(2026, 3, 8, 2, 30)
+    assert event.open_house_start_local == datetime(2026, 3, 8, 2, 30)
     assert listing.modification_timestamp == datetime(2026, 3, 8, 4, 30, 0, 1, tzinfo=UTC)
     assert listing.list_price == Decimal("0.10")
 

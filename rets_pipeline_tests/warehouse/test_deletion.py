@@ -59,7 +59,8 @@ def test_whatever_belongs_to_a_gone_listing_goes(warehouse: Warehouse) -> None:
     assert count(warehouse, "2") == Gone(keys=2, live=2, all_live=3)
     assert remove(warehouse, master, "2") == 2
 
-    for name in (*tables.LISTING_TABLES, "quarantine", "listing_sync"):
+    assert keys_in(warehouse, "quarantine", "resource_record_key") == {"2"}
+    for name in (*tables.LISTING_TABLES, "listing_sync"):
         if name != "open_house":
             assert keys_in(warehouse, name) == {"2"}, name
     assert keys_in(warehouse, "member", "member_key") == {"agent2"}

@@ -201,7 +201,7 @@ def test_agents_photos_and_open_houses(warehouse: Warehouse) -> None:
     starts = [datetime(2026, 3, day, 14) for day in range(1, 12)]
     for item, order in ((first, starts), (second, starts[1:])):
         item.rows["open_house"] = [
-            {"listing_key": "1", "open_house_key": f"1_{n}", "open_house_start_time": start}
+            {"listing_key": "1", "open_house_key": f"1_{n}", "open_house_start_local": start}
             for n, start in enumerate(order, 1)
         ]
         item.rows["property"][0]["public_remarks"] = "the same"
@@ -223,7 +223,7 @@ def test_the_order_of_agents_counts_and_that_of_open_houses_does_not(warehouse: 
     items = [listing("1", agents=agents) for agents in (["a", "b"], ["b", "a"])]
     for item, days in zip(items, ([1, 2], [2, 1]), strict=True):
         item.rows["open_house"] = [
-            {"listing_key": "1", "open_house_key": f"1_{n}", "open_house_start_time": start}
+            {"listing_key": "1", "open_house_key": f"1_{n}", "open_house_start_local": start}
             for n, start in enumerate([*(datetime(2026, 3, day, 14) for day in days), None], 1)
         ]
     apply(warehouse, pull_at(warehouse, 0), items[:1])
@@ -307,7 +307,7 @@ def test_nothing_personal_remains(warehouse: Warehouse) -> None:
         {
             "listing_key": "1",
             "open_house_key": "1_1",
-            "open_house_start_time": datetime(2026, 3, 9, 14),
+            "open_house_start_local": datetime(2026, 3, 9, 14),
             "open_house_remarks": "Ask for Ann",
         }
     ]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rets_pipeline.sources.base import ParsedListing, Problem
 from rets_pipeline.warehouse import bulk, deletion, difference, ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
-from rets_pipeline.warehouse.load import FIRST_DELAY, LONGEST_DELAY, Counts, Load, Refused
+from rets_pipeline.warehouse.load import Counts, Load, Refused
 from rets_pipeline.warehouse.pulls import Pull
+from rets_pipeline.warehouse.rules import FIRST_DELAY, LONGEST_DELAY
 from rets_pipeline_tests.warehouse.builders import (
     FEED,
     apply,
@@ -50,7 +51,7 @@ def remarks(warehouse: Warehouse) -> dict[str, str]:
 def quarantine(warehouse: Warehouse) -> list[tuple[str | None, str, str]]:
     table = ledgers.quarantine
     found = rows(warehouse, sa.select(table).order_by(table.c.quarantine_id))
-    return [(row.listing_key, row.field, row.raw) for row in found]
+    return [(row.resource_record_key, row.field, row.raw) for row in found]
 
 
 def broken(key: str | None, raw: str = "<raw/>") -> Refused:
@@ -397,8 +398,8 @@ def check_refusal(warehouse: Warehouse, columns: dict[str, Any]) -> None:
     states = {key: row.state for key, row in found.items()}
     assert states == {key: "quarantined" if key in "24" else "loaded" for key in "12345"}
     assert found["2"].next_attempt == pull.requested_at + FIRST_DELAY
-    entries = rows(warehouse, sa.select(ledgers.quarantine).order_by("listing_key"))
-    assert [(row.listing_key, row.field, row.pull_id) for row in entries] == [
+    entries = rows(warehouse, sa.select(ledgers.quarantine).order_by("resource_record_key"))
+    assert [(row.resource_record_key, row.field, row.pull_id) for row in entries] == [
         ("2", "", pull.pull_id),
         ("4", "", pull.pull_id),
     ]

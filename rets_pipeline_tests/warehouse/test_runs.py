@@ -8,6 +8,8 @@ from rets_pipeline.sources.base import Problem
 from rets_pipeline.warehouse import difference, ledgers, pulls, runs
 from rets_pipeline.warehouse.deletion import remove
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.load import Refused
+from rets_pipeline_tests.warehouse import people
 from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import rows
 
@@ -106,3 +108,24 @@ def test_the_last_sync_is_no_image_run(warehouse: Warehouse) -> None:
     assert status(warehouse).last_sync_result == "failed"
     start(warehouse, "c")
     assert status(warehouse).last_sync_result == "running or killed"
+
+
+def test_members_and_offices_in_numbers(warehouse: Warehouse) -> None:
+    assert status(warehouse).people == {
+        kind: runs.PeopleStatus(None, None, 0, 0, 0) for kind in ("members", "offices")
+    }
+    with warehouse.writing() as connection:
+        found = pulls.begin(connection, FEED, "member_master_list", prefix="x", now=at(1))
+        pulls.complete(connection, found, records=3, size=0, requests=1)
+    apply(warehouse, pull_at(warehouse, 2), [listing("1", agents=["9"])])
+    asked = dict.fromkeys("123", at(0))
+    refused = [Refused("3", Problem("", "cannot be read", "<raw/>"))]
+    people.apply(
+        warehouse, people.pull_of(warehouse, 3), [people.person("1")], asked=asked, refused=refused
+    )
+
+    told = status(warehouse).people["members"]
+    assert told == runs.PeopleStatus(3, at(1), live=1, not_returned=1, quarantined=1)
+    assert status(warehouse).people["offices"] == runs.PeopleStatus(None, None, 0, 0, 0)
+    # Listings have numbers of their own.
+    assert (status(warehouse).not_returned, status(warehouse).server_keys) == (0, None)

@@ -75,7 +75,7 @@ def test_measures_have_units_and_money_has_cents():
         ):
             assert column.type.precision == 14
     assert isinstance(tables.property_.c.modification_timestamp.type, UtcTimestamp)
-    assert isinstance(tables.open_house.c.open_house_start_time.type, sa.DateTime)
+    assert isinstance(tables.open_house.c.open_house_start_time.type, UtcTimestamp)
 
 
 @pytest.mark.parametrize("database", ["sqlite_url", "postgres_url"])
@@ -102,7 +102,7 @@ def test_values_come_back_as_they_went(database, request):
         "listing_key": "1",
         "open_house_key": "1_1",
         "open_house_date": date(2024, 3, 17),
-        "open_house_start_time": datetime(2024, 3, 17, 14),
+        "open_house_start_local": datetime(2024, 3, 17, 14),
     }
     try:
         tables.metadata.create_all(engine)

@@ -6,76 +6,78 @@ columns. What does not: single values (``mapping``, ``values``), and anything ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from lxml import etree
-
 from rets_pipeline.sources.base import ParsedListing, Problem, Row, UnparsedListing
-from rets_pipeline.sources.ddf import mapping
+from rets_pipeline.sources.ddf import mapping, values, zones
 from rets_pipeline.sources.ddf.engine import (
     Engine,
     Item,
     Rest,
     add_rest,
-    attribute,
-    local_name,
     to_json,
 )
 from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
+from rets_pipeline.sources.ddf.records import as_plain, contacts, refusal
 from rets_pipeline.sources.ddf.values import change_token
+from rets_pipeline.sources.plain import NotPlain
 
 _ENGINE = Engine(mapping.PROPERTY)
-_RAW_LIMIT = 1_000_000  # characters of a record kept in the quarantine
+
+#: lookup values with commas, by lookup, in a form that can be a key of a cache
+Known = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def parse_listing(record: Any) -> ParsedListing | UnparsedListing:
-    """A ``PropertyDetails`` element as rows.
+def parse_listing(
+    record: Any, *, lookups: Known | None = None, known_hash: str | None = None
+) -> ParsedListing | UnparsedListing:
+    """A ``PropertyDetails`` record as rows.
 
     Args:
-        record: an ``lxml`` element. It is not changed.
+        record: its bytes, from start tag to end tag, or an ``lxml`` element, which is not changed.
+        lookups: values with commas; None: those of the documentation.
+        known_hash: the hash of its content, when the caller has it.
+
+    Raises:
+        NotPlain: the bytes are for a parser first (``sources.plain``).
     """
     try:
-        return _parse(record)
+        engine = _ENGINE if lookups is None else _engine(lookups)
+        parsed = _parse(as_plain(record), engine, known_hash)
+    except NotPlain:
+        raise
     except Exception as error:
         # One record must never end a load of many; the quarantine shows what came.
-        return _unparsed(record, f"cannot be read ({type(error).__name__})")
+        parsed = f"cannot be read ({type(error).__name__})"
+    return UnparsedListing(*refusal(record, parsed)) if isinstance(parsed, str) else parsed
 
 
-def _parse(record: etree._Element) -> ParsedListing | UnparsedListing:
-    name = local_name(record.tag)
-    if name.lower() != "propertydetails":
-        return _unparsed(record, f"is a {name or 'comment'}, not a PropertyDetails")
-    item, problems = _ENGINE.read(record)
+@lru_cache(maxsize=8)
+def _engine(known: Known) -> Engine:
+    return Engine(mapping.taught(mapping.PROPERTY, dict(known)))
+
+
+def _parse(record: bytes, engine: Engine, known_hash: str | None) -> ParsedListing | str:
+    """The listing, or what is wrong with the record."""
+    item, problems = engine.read(record)
+    if item.name.lower() != "propertydetails":
+        return f"is a {item.name}, not a PropertyDetails"
     key = item.row["listing_key"]
     if key is None or not is_key(key):
-        return _unparsed(record, "has no usable ID")
+        return "has no usable ID"
     listing = _Listing(key, item, problems)
     return ParsedListing(
         listing_key=key,
         payload_timestamp=item.row["modification_timestamp"],
-        content_hash=content_hash(etree.tostring(record, with_tail=False)),
+        content_hash=known_hash or content_hash(record),
         rows=listing.rows(),
         problems=problems,
     )
-
-
-def record_key(attributes: Mapping[str, str]) -> str | None:
-    """The key in a record's attributes; None when it is missing or unusable."""
-    key = attribute(attributes, "id").strip()
-    return key if is_key(key) else None
-
-
-def _unparsed(record: Any, reason: str) -> UnparsedListing:
-    key = None
-    try:
-        raw = etree.tostring(record, encoding="unicode", with_tail=False)
-        key = record_key(record.attrib)
-    except Exception:
-        raw = repr(record)
-    return UnparsedListing(key, Problem("", f"the record {reason}", raw[:_RAW_LIMIT]))
 
 
 @dataclass(slots=True)
@@ -108,6 +110,8 @@ class _Listing:
         self._item = item
         self._problems = problems
         self._rest = item.rest
+        row = item.row
+        self._zone = zones.zone_name(row["state_or_province"], row["latitude"], row["longitude"])
         self._members = _Shared("member", "member_key", "Member")
         self._offices = _Shared("office", "office_key", "Office")
 
@@ -136,7 +140,9 @@ class _Listing:
         row = self._item.row
         row["standard_status"] = mapping.STANDARD_STATUS
         row["property_type"] = _property_type(row)
+        row["property_time_zone_name"] = self._zone
         row["unparsed_address"] = _unparsed_address(row)
+        self._complete(row)
         moments = [photo["media_modification_timestamp"] for photo in media]
         row["photos_count"] = len(media)
         row["photos_change_timestamp"] = max((m for m in moments if m is not None), default=None)
@@ -154,6 +160,18 @@ class _Listing:
         row["source_fields"] = self._rest
         return row
 
+    def _complete(self, row: Row) -> None:
+        """What an element says that is missing, another one says in other words."""
+        if row["list_price"] is None and not _holds(self._rest, "Price"):
+            row["list_price"] = row["lease_amount"]
+        area, unit = row["lot_size_area"], row["lot_size_units"]
+        row["lot_size_acres"] = values.converted(area, unit, "Acres")
+        row["lot_size_square_feet"] = values.converted(area, unit, "Square Feet")
+        if row["basement"] is not None and row["basement_development"] is None:
+            text = _kept(self._rest, "Building", "BasementType")
+            if text is not None:
+                row["basement_development"] = values.basement_developments(text) or None
+
     # Its children ---------------------------------------------------------------------------
 
     def _rooms(self) -> list[Row]:
@@ -163,6 +181,7 @@ class _Listing:
             row["listing_key"] = self._key
             row["room_key"] = f"{self._key}_{place}"
             row["source_fields"] = item.rest
+            _agree_on_unit(row)
             rows.append(row)
         return rows
 
@@ -172,14 +191,22 @@ class _Listing:
         rows = []
         for place, (item, kind) in enumerate(events, 1):
             row = item.row
-            start = row["open_house_start_time"]
             row["listing_key"] = self._key
             row["open_house_key"] = f"{self._key}_{place}"
             row["open_house_type"] = kind
+            for name in ("open_house_start", "open_house_end"):
+                row[f"{name}_time"], row[f"{name}_local"] = self._both(row[f"{name}_local"])
+            start = row["open_house_start_local"]
             row["open_house_date"] = None if start is None else start.date()
             row["source_fields"] = item.rest
             rows.append(row)
         return rows
+
+    def _both(self, moment: datetime | None) -> tuple[datetime | None, datetime | None]:
+        """A moment of an event in UTC, and as the clocks at the property show it."""
+        if moment is None:
+            return None, None
+        return zones.utc(moment, self._zone), zones.local(moment, self._zone)
 
     def _media(self) -> list[Row]:
         key, record_id = self._key, self._item.row["listing_id"]
@@ -244,8 +271,8 @@ class _Listing:
             return None, add_rest(rest, "Agent", _without_offices(to_json(item.element)))
         row["office_key"] = office_key
         row["observed_in"] = "Property"
-        row["source_fields"] = row["modification_timestamp"] = None
-        phones, websites, rest = _contacts(item, "Member", key, rest)
+        row["source_fields"] = row["modification_timestamp"] = row["uncompared_fields"] = None
+        phones, websites, rest = contacts(item, "Member", key, rest)
         if key in self._members.entries:
             self._problems.append(Problem("AgentDetails/@ID", "an agent that occurs twice", key))
         if not self._members.add(row, phones, websites):
@@ -264,7 +291,7 @@ class _Listing:
         uncompared: Rest | None = None
         for item in offices:
             row = item.row
-            moments = row.pop("uncompared_fields")
+            moments, row["uncompared_fields"] = row["uncompared_fields"], None
             found: str | None = row["office_key"]
             if found is None or key is not None:
                 reason = "an office without a key" if found is None else "a second office"
@@ -283,29 +310,10 @@ class _Listing:
         row["observed_in"] = "Property"
         row["source_fields"] = row["modification_timestamp"] = row["logo_last_updated"] = None
         office_rest = item.rest
-        phones, websites, office_rest = _contacts(item, "Office", key, office_rest)
+        phones, websites, office_rest = contacts(item, "Office", key, office_rest)
         if not self._offices.add(row, phones, websites):
             office_rest = _without_moments(to_json(item.element))
         return rest if office_rest is None else add_rest(rest, "Office", office_rest)
-
-
-def _contacts(
-    item: Item, resource_name: str, key: str, rest: Rest | None
-) -> tuple[list[Row], list[Row], Rest | None]:
-    """The phones and websites of a member or an office."""
-    found: list[list[Row]] = []
-    for group in (mapping.PHONE, mapping.WEBSITE):
-        rows = []
-        for order, inner in enumerate(item.items.get(group.path, ()), 1):
-            row = inner.row
-            row["resource_name"] = resource_name
-            row["resource_record_key"] = key
-            row["order"] = order
-            rows.append(row)
-            if inner.rest is not None:
-                rest = add_rest(rest, group.path, inner.rest)
-        found.append(rows)
-    return found[0], found[1], rest
 
 
 def _entries(items: Iterable[Item], name: str) -> tuple[list[Row] | None, list[str] | None]:
@@ -317,6 +325,31 @@ def _entries(items: Iterable[Item], name: str) -> tuple[list[Row] | None, list[s
         if name in entry:
             names.append(entry[name])
     return entries or None, names or None
+
+
+def _holds(rest: Rest | None, name: str) -> bool:
+    return any(key.lower() == name.lower() for key in rest or ())
+
+
+def _kept(rest: Rest | None, *names: str) -> str | None:
+    """A text that a converter left in the rest, wherever the payload's case put it."""
+    found: Any = rest
+    for name in names:
+        if not isinstance(found, dict):
+            return None
+        found = next((value for key, value in found.items() if key.lower() == name.lower()), None)
+    return found if isinstance(found, str) else None
+
+
+def _agree_on_unit(room: Row) -> None:
+    """RESO has one unit for both sides of a room: the length's. The texts stay as they came."""
+    if room["room_length"] is None or room["room_width"] is None:
+        return
+    texts = (_kept(room["source_fields"], name) for name in ("Length", "Width"))
+    length, width = (None if text is None else values.measure(text)[1] for text in texts)
+    if length is not None and width is not None and length != width:
+        room["room_length_width_units"] = length
+        room["room_width"] = values.converted(room["room_width"], width, length)
 
 
 def _photo_token(row: Row) -> str | None:

@@ -1,38 +1,49 @@
 """CREA's DDF as a source.
 
-What belongs here: the one object that the sync talks to. What does not: queries, rules, values,
-rows; each has a module.
+What belongs here: the objects that the sync talks to, one for each resource. What does not:
+queries, rules, values, rows; each has a module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rets_pipeline.sources.base import MasterListEntry, ParsedListing, Search, UnparsedListing
-from rets_pipeline.sources.ddf import parse, queries
+from rets_pipeline.sources.base import (
+    MasterListEntry,
+    ParsedListing,
+    ParsedRecord,
+    RecordHead,
+    ResourceSource,
+    Search,
+    UnparsedListing,
+    UnparsedRecord,
+)
+from rets_pipeline.sources.ddf import parse, people, queries
 from rets_pipeline.sources.ddf.engine import attribute
-from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp
+from rets_pipeline.sources.ddf.records import record_head, record_key
+from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp, values_with_commas
 
 
-class DdfSource:
-    """DDF over RETS, STANDARD-XML.
+class _Searches:
+    """The searches of one resource, which differ in its name only.
 
     Args:
+        resource: DDF's name: ``Property``, ``Agent``, ``Office``.
         culture: ``en-CA`` or ``fr-CA``; None: the server's default.
     """
 
-    detail_record = queries.detail_record("Property")
-
-    def __init__(self, culture: str | None = None) -> None:
+    def __init__(self, resource: str, culture: str | None) -> None:
+        self.detail_record = queries.detail_record(resource)
+        self._resource = resource
         self._culture = culture
 
     def master_list_search(self) -> Search:
         """The search that answers with every key."""
-        return queries.master_list("Property", self._culture)
+        return queries.master_list(self._resource, self._culture)
 
     def master_list_entry(self, attributes: Mapping[str, str]) -> MasterListEntry:
-        """One ``Property`` element of the master list, from its attributes.
+        """One element of the master list, from its attributes.
 
         Raises:
             ValueError: it has no key, or one that no query could name.
@@ -47,18 +58,79 @@ class DdfSource:
             moment = None
         return MasterListEntry(key, moment, raw)
 
-    def detail_search(self, listing_keys: Sequence[str]) -> Search:
-        """The search that answers with those listings in full.
+    def detail_search(self, keys: Sequence[str]) -> Search:
+        """The search that answers with the records of those keys in full.
 
         Raises:
             ValueError: no key, more than 100, or one that cannot stand in a query.
         """
-        return queries.details("Property", listing_keys, self._culture)
+        return queries.details(self._resource, keys, self._culture)
 
     def detail_key(self, attributes: Mapping[str, str]) -> str | None:
         """The key of a record, from its root element's attributes; None when it is unusable."""
-        return parse.record_key(attributes)
+        return record_key(attributes)
 
-    def parse(self, record: Any) -> ParsedListing | UnparsedListing:
-        """A ``PropertyDetails`` element as rows. It never raises for bad content."""
-        return parse.parse_listing(record)
+    def head(self, record: bytes) -> RecordHead:
+        """What is known of a record without reading it."""
+        return record_head(record)
+
+
+class DdfPeople(_Searches):
+    """Agents or offices, by their own search.
+
+    Args:
+        resource: ``Agent`` or ``Office``.
+        parse: one record as rows.
+        culture: likewise as for listings.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        parse: Callable[[Any, str | None], ParsedRecord | UnparsedRecord],
+        culture: str | None,
+    ) -> None:
+        super().__init__(resource, culture)
+        self._parse = parse
+
+    def parse(self, record: Any, known_hash: str | None = None) -> ParsedRecord | UnparsedRecord:
+        """A detail record as rows.
+
+        Raises:
+            NotPlain: as in :class:`~rets_pipeline.sources.base.ResourceSource`, and nothing else.
+        """
+        return self._parse(record, known_hash)
+
+
+class DdfSource(_Searches):
+    """DDF over RETS, STANDARD-XML: listings, and beside them agents and offices.
+
+    Args:
+        culture: ``en-CA`` or ``fr-CA``; None: the server's default.
+        lookups: values by lookup, as the server's METADATA-LOOKUP_TYPE has them (``LongValue``):
+            those with commas inside are then kept whole. The documentation's are known without.
+    """
+
+    def __init__(
+        self,
+        culture: str | None = None,
+        lookups: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        super().__init__("Property", culture)
+        self._known = None if lookups is None else tuple(values_with_commas(lookups).items())
+        self.others: Mapping[str, ResourceSource] = {
+            "Member": DdfPeople("Agent", people.parse_member, culture),
+            "Office": DdfPeople("Office", people.parse_office, culture),
+        }
+
+    def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
+        """The same source, which keeps the server's own values with commas whole."""
+        return DdfSource(self._culture, lookups)
+
+    def parse(self, record: Any, known_hash: str | None = None) -> ParsedListing | UnparsedListing:
+        """A ``PropertyDetails`` record as rows.
+
+        Raises:
+            NotPlain: as in :class:`~rets_pipeline.sources.base.ResourceSource`, and nothing else.
+        """
+        return parse.parse_listing(record, lookups=self._known, known_hash=known_hash)

@@ -11,11 +11,13 @@ or raises :class:`ConversionError`. It raises nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 Converter = Callable[[str], Any]
 Measure = tuple[Decimal, str | None]
@@ -82,8 +84,24 @@ def coordinate(text: str) -> Decimal | Inexact:
 
 
 def stories(text: str) -> Decimal | Inexact:
-    """A number of stories as ``numeric(6, 2)``. DDF documents a double, ``1.5`` say."""
+    """A number of stories as ``numeric(6, 2)``: ``1.5``. DDF documents a double."""
     return _decimal(text, 6, 2)
+
+
+_YEAR = re.compile(r"([12][0-9]{3})(?:\.0*)?")
+_YEAR_FIRST = re.compile(r"([12][0-9]{3})[-/][0-9]{1,2}(?:[-/][0-9]{1,2})?(?:[T ].*)?", re.DOTALL)
+_YEAR_LAST = re.compile(r"[0-9]{1,2}[-/](?:[0-9]{1,2}[-/])?([12][0-9]{3})(?: .*)?", re.DOTALL)
+
+
+def year(text: str) -> int | Inexact:
+    """A year, 1000 to 2999: ``1996``, or inexactly the year of a date: ``1996-05-01``."""
+    match = _YEAR.fullmatch(text)
+    if match is not None:
+        return int(match.group(1))
+    match = _YEAR_FIRST.fullmatch(text) or _YEAR_LAST.fullmatch(text)
+    if match is None:
+        raise ConversionError("not a year")
+    return Inexact(int(match.group(1)))
 
 
 def boolean(text: str) -> bool:
@@ -125,10 +143,12 @@ UNITS: Mapping[str, str] = {
     "metre": "Meters",
     "metres": "Meters",
 }
+_INCHES = frozenset({"in", "in.", "inch", "inches"})
 
 _MEASURE = re.compile(r"([+-]?[0-9.,]+)\s*([^\W\d_]+(?:[. ]{1,3}[^\W\d_]+)*[23]?\.?)?")
 _FEET_AND_INCHES = re.compile(
-    r"([0-9]{1,9})\s*(?:ft|feet|')\s*,?\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*(?:in|inches|\"|'')\.?",
+    r"([0-9]{1,9})\s*(?:ft\.?|feet|')\s*"
+    r"(?:,?\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*(?:in|inches|\"|'')\.?)?",
     re.IGNORECASE,
 )
 
@@ -141,7 +161,7 @@ def measure(text: str) -> Measure:
     """
     inches = _FEET_AND_INCHES.fullmatch(text)
     if inches is not None:
-        feet = Decimal(inches.group(1)) + Decimal(inches.group(2)) / 12
+        feet = Decimal(inches.group(1)) + Decimal(inches.group(2) or 0) / 12
         return _as_measure(feet), "Feet"
     match = _MEASURE.fullmatch(text)
     if match is None:
@@ -151,11 +171,45 @@ def measure(text: str) -> Measure:
     unit = match.group(2)
     if unit is None:
         return value, None
+    if unit.lower() in _INCHES:
+        return _as_measure(value / 12), "Feet"
     return value, UNITS.get(unit.lower(), unit)
 
 
 def _as_measure(number: Decimal) -> Decimal:
     return number.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+
+
+#: one of each unit in square metres, or in metres: exact by definition
+_SQUARE_METERS: Mapping[str, Decimal] = {
+    "Square Feet": Decimal("0.09290304"),
+    "Square Meters": Decimal(1),
+    "Acres": Decimal("4046.8564224"),
+    "Hectares": Decimal(10_000),
+}
+_METERS: Mapping[str, Decimal] = {"Feet": Decimal("0.3048"), "Meters": Decimal(1)}
+
+
+def converted(number: Decimal | None, unit: str | None, wanted: str) -> Decimal | None:
+    """A measure in another unit, as ``numeric(14, 4)``.
+
+    Args:
+        number: None where nothing is known.
+        unit: RESO's word, as :func:`measure` gives it, or any other.
+        wanted: the same.
+
+    Returns:
+        None when either unit is not known, they measure different things, or it is too large.
+    """
+    if number is None or unit is None:
+        return None
+    if unit == wanted:
+        return number
+    for sizes in (_SQUARE_METERS, _METERS):
+        if unit in sizes and wanted in sizes:
+            value = number * sizes[unit] / sizes[wanted]
+            return _as_measure(value) if value.adjusted() < 10 else None
+    return None
 
 
 # Moments and days -----------------------------------------------------------------------------
@@ -174,6 +228,10 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_ISO_TWELVE_HOURS = re.compile(
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2}) ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
+    r" ?([AaPp])\.?[Mm]\.?"
+)
 _LOCAL = re.compile(
     r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
     r"(?: ?([AaPp])\.?[Mm]\.?)?"
@@ -181,21 +239,79 @@ _LOCAL = re.compile(
 _ISO_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T00:00:00)?")
 
 
+_GMT_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] GMT")
+_DAYS_SEEN: dict[str, str] = {}
+_MOST_DAYS = 5_000
+
+
 def utc_timestamp(text: str) -> datetime:
-    """A moment in UTC: RFC 1123 as DDF writes it, or ISO 8601 (UTC when it names no zone)."""
+    """A moment in UTC: ``Wed, 13 Mar 2024 14:33:02 GMT``, ISO 8601, or Eastern with AM or PM.
+
+    DDF: RFC 1123, always GMT. In 2019 some dates came as its servers print them, in Eastern time:
+    ``2019-02-21 6:40:20 PM``, ``22/01/2019 05:17:29 PM``. ISO 8601 is UTC when it names no zone
+    (RETS 1.7.2, section 7).
+    """
+    day_known = _DAYS_SEEN.get(text[:17])
+    if day_known is not None and _GMT_TIME.fullmatch(text, 17) is not None:
+        return datetime.fromisoformat(f"{day_known}T{text[17:25]}+00:00")
     match = _RFC_1123.fullmatch(text)
     if match is None:
-        return _iso_timestamp(text)
+        return _eastern_timestamp(text) or _iso_timestamp(text)
     day, month, year, hour, minute, second, sign, off_hours, off_minutes = match.groups()
     try:
         moment = datetime(
             int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), int(second), 0, UTC
         )
         if sign is None:
+            _remember_day(text, moment)
             return moment
         offset = timedelta(hours=int(off_hours), minutes=int(off_minutes))
         return moment - offset if sign == "+" else moment + offset
     except (ValueError, KeyError, OverflowError):
+        raise ConversionError("not a date and time that exists") from None
+
+
+def _remember_day(text: str, moment: datetime) -> None:
+    """Most moments of a feed lie in a few days, written in one way."""
+    if _GMT_TIME.fullmatch(text, 17) is not None:
+        if len(_DAYS_SEEN) >= _MOST_DAYS:
+            _DAYS_SEEN.clear()
+        _DAYS_SEEN[text[:17]] = moment.date().isoformat()
+
+
+@cache
+def _eastern() -> ZoneInfo:
+    return ZoneInfo("America/Toronto")
+
+
+def _eastern_timestamp(text: str) -> datetime | None:
+    """A moment that names the half of the day, as no standard does; None when it does not."""
+    moment = _twelve_hours(text)
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=_eastern()).astimezone(UTC)
+    except OverflowError:
+        raise ConversionError("not a date and time that exists") from None
+
+
+def _twelve_hours(text: str) -> datetime | None:
+    """``22/01/2019 05:17:29 PM``, ``2019-02-21 6:40:20 PM``: day first, or year first."""
+    match = _LOCAL.fullmatch(text)
+    if match is not None:
+        day, month, year, hour, minute, second, half = match.groups()
+    else:
+        match = _ISO_TWELVE_HOURS.fullmatch(text)
+        if match is None:
+            return None
+        year, month, day, hour, minute, second, half = match.groups()
+    if half is None:
+        return None
+    try:
+        return datetime(
+            int(year), int(month), int(day), _hour(int(hour), half), int(minute), int(second or 0)
+        )
+    except ValueError:
         raise ConversionError("not a date and time that exists") from None
 
 
@@ -217,21 +333,20 @@ def local_timestamp(text: str) -> datetime:
 
     DDF: open houses; day before month. ISO without a zone is read too.
     """
+    moment = _twelve_hours(text)
+    if moment is not None:
+        return moment
     match = _LOCAL.fullmatch(text)
     if match is None:
         return _iso_local(text)
-    day, month, year, hour, minute, second, half = match.groups()
+    day, month, year, hour, minute, second, _ = match.groups()
     try:
-        return datetime(
-            int(year), int(month), int(day), _hour(int(hour), half), int(minute), int(second or 0)
-        )
+        return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
     except ValueError:
         raise ConversionError("not a date and time that exists") from None
 
 
-def _hour(hour: int, half: str | None) -> int:
-    if half is None:
-        return hour
+def _hour(hour: int, half: str) -> int:
     if not 1 <= hour <= 12:
         raise ValueError
     return hour % 12 + (12 if half in "Pp" else 0)
@@ -245,6 +360,18 @@ def _iso_local(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ConversionError("not a date and time that exists") from None
+
+
+def event_time(text: str) -> datetime | Inexact:
+    """A moment of an event: ``17/03/2024 02:00:00 PM``, local to the property.
+
+    DDF: open houses are local (:func:`local_timestamp`). How live streams write theirs has not
+    been seen: a text that names its zone is taken by its word, and kept.
+    """
+    zoned = _ISO.fullmatch(text)
+    if _RFC_1123.fullmatch(text) or (zoned is not None and zoned.group(1)):
+        return Inexact(utc_timestamp(text))
+    return local_timestamp(text)
 
 
 def iso_date(text: str) -> date:
@@ -268,7 +395,10 @@ def rfc_1123(moment: datetime) -> str:
 
 # Lookups --------------------------------------------------------------------------------------
 
-#: DDF joins the values of a lookup with a comma and a space, and some values hold that themselves
+#: DDF joins the values of a lookup with a comma and a space, and 16 values, of 10 lookups, hold a
+#: comma themselves. These seven are established. Names of boards (DDF sends a board's number) and a
+#: designation of agents (which has an element of its own) are among the others, and are never
+#: joined. What the server's metadata knows beyond these is added by ``mapping.taught``.
 LOOKUP_VALUES_WITH_COMMAS: Mapping[str, tuple[str, ...]] = {
     "BasementDevelopment": ("Other, See Remarks",),
     "BusinessType": ("Agriculture, Forestry, Fishing and Hunting",),
@@ -329,6 +459,24 @@ def _without_empty(values: list[str]) -> list[str] | Inexact:
     return values
 
 
+def values_with_commas(
+    lookups: Mapping[str, Iterable[str]],
+) -> Mapping[str, tuple[str, ...]]:
+    """The values that a plain split would break, for :func:`lookup_values`.
+
+    Args:
+        lookups: name to all values, as METADATA-LOOKUP_TYPE has them (``LongValue``).
+
+    Returns:
+        Those with a comma and a space inside, with :data:`LOOKUP_VALUES_WITH_COMMAS`.
+    """
+    found = {name: list(known) for name, known in LOOKUP_VALUES_WITH_COMMAS.items()}
+    for name, some in lookups.items():
+        known = found.setdefault(name, [])
+        known += [value for value in some if ", " in value and value not in known]
+    return {name: tuple(known) for name, known in found.items() if known}
+
+
 def basement_types(text: str) -> list[str] | Inexact:
     """The types out of ``Full (Unfinished), Crawl space (Other, See Remarks)``.
 
@@ -342,6 +490,12 @@ def basement_types(text: str) -> list[str] | Inexact:
         types.append(item if match is None else match.group(1))
     values = [value for value in types if value]
     return values if values == items else Inexact(values)
+
+
+def basement_developments(text: str) -> list[str]:
+    """The developments in the brackets of ``Full (Unfinished), Crawl space``, each once."""
+    matches = map(_BASEMENT.fullmatch, re.split(r", (?![^(]*\))", text))
+    return list(dict.fromkeys(match.group(2) for match in matches if match and match.group(2)))
 
 
 # Photos ---------------------------------------------------------------------------------------

@@ -146,7 +146,10 @@ def upgrade() -> None:
             "pull_id", sa.Text(), nullable=False, comment="the latest pull that asked for it"
         ),
         sa.Column(
-            "state", sa.Text(), nullable=False, comment="loaded, quarantined or not_returned"
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="loaded, quarantined, not_returned, or stale (loaded, and asked for again)",
         ),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
@@ -311,6 +314,12 @@ def upgrade() -> None:
             "photo_url", sa.Text(), nullable=True, comment="DDF: AgentDetails/Photo/LargePhotoURL"
         ),
         sa.Column(
+            "photo_unreliable_last_updated",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AgentDetails/Photo/LastUpdated; day and month may be swapped",
+        ),
+        sa.Column(
             "modification_timestamp",
             types.UtcTimestamp(),
             nullable=True,
@@ -330,6 +339,12 @@ def upgrade() -> None:
         ),
         sa.Column(
             "source_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
+        sa.Column(
+            "uncompared_fields",
             types.json_type(),
             nullable=True,
             comment="rets_pipeline: what no column took, under the source's names",
@@ -399,6 +414,12 @@ def upgrade() -> None:
             nullable=True,
             comment="rets_pipeline: what no column took, under the source's names",
         ),
+        sa.Column(
+            "uncompared_fields",
+            types.json_type(),
+            nullable=True,
+            comment="rets_pipeline: what no column took, under the source's names",
+        ),
         sa.PrimaryKeyConstraint("feed", "office_key", name=op.f("pk_office")),
         comment="Office; the offices, seen inside listings or by a search of their own",
     )
@@ -425,15 +446,27 @@ def upgrade() -> None:
         ),
         sa.Column(
             "open_house_start_time",
-            sa.DateTime(),
+            types.UtcTimestamp(),
             nullable=True,
-            comment="OpenHouseStartTime; local to the property, without a zone",
+            comment="OpenHouseStartTime; by property.property_time_zone_name",
         ),
         sa.Column(
             "open_house_end_time",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="OpenHouseEndTime; by property.property_time_zone_name",
+        ),
+        sa.Column(
+            "open_house_start_local",
             sa.DateTime(),
             nullable=True,
-            comment="OpenHouseEndTime; local to the property, without a zone",
+            comment="DDF: Event/StartDateTime; as clocks there show it",
+        ),
+        sa.Column(
+            "open_house_end_local",
+            sa.DateTime(),
+            nullable=True,
+            comment="DDF: Event/EndDateTime; as clocks there show it",
         ),
         sa.Column("open_house_type", sa.Text(), nullable=True, comment="OpenHouseType"),
         sa.Column("open_house_remarks", sa.Text(), nullable=True, comment="OpenHouseRemarks"),
@@ -517,7 +550,10 @@ def upgrade() -> None:
         sa.Column("listing_contract_date", sa.Date(), nullable=True, comment="ListingContractDate"),
         sa.Column("listing_url", sa.Text(), nullable=True, comment="ListingURL"),
         sa.Column(
-            "list_price", sa.Numeric(precision=14, scale=2), nullable=True, comment="ListPrice"
+            "list_price",
+            sa.Numeric(precision=14, scale=2),
+            nullable=True,
+            comment="ListPrice; the lease price when there is no sale price",
         ),
         sa.Column("price_per_time", sa.Text(), nullable=True, comment="DDF: PricePerTime"),
         sa.Column("price_per_unit", sa.Text(), nullable=True, comment="DDF Web API: PricePerUnit"),
@@ -530,6 +566,15 @@ def upgrade() -> None:
         sa.Column("lease_per_unit", sa.Text(), nullable=True, comment="DDF Web API: LeasePerUnit"),
         sa.Column(
             "existing_lease_type", types.json_type(), nullable=True, comment="ExistingLeaseType"
+        ),
+        sa.Column(
+            "lease_term_remaining", sa.Text(), nullable=True, comment="DDF: LeaseTermRemaining"
+        ),
+        sa.Column(
+            "lease_term_remaining_freq",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: LeaseTermRemainingFreq",
         ),
         sa.Column(
             "association_fee",
@@ -549,6 +594,15 @@ def upgrade() -> None:
         sa.Column("association_name", sa.Text(), nullable=True, comment="AssociationName"),
         sa.Column("ownership", sa.Text(), nullable=True, comment="Ownership"),
         sa.Column("public_remarks", sa.Text(), nullable=True, comment="PublicRemarks"),
+        sa.Column(
+            "location_description", sa.Text(), nullable=True, comment="DDF: LocationDescription"
+        ),
+        sa.Column(
+            "additional_information_indicator",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: AdditionalInformationIndicator",
+        ),
         sa.Column(
             "unparsed_address",
             sa.Text(),
@@ -579,15 +633,39 @@ def upgrade() -> None:
         sa.Column(
             "longitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Longitude"
         ),
+        sa.Column(
+            "property_time_zone_name",
+            sa.Text(),
+            nullable=True,
+            comment="PropertyTimeZoneName; from province and coordinates",
+        ),
         sa.Column("structure_type", types.json_type(), nullable=True, comment="StructureType"),
         sa.Column(
             "architectural_style", types.json_type(), nullable=True, comment="ArchitecturalStyle"
+        ),
+        sa.Column(
+            "construction_status",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStatus",
         ),
         sa.Column(
             "construction_style_attachment",
             sa.Text(),
             nullable=True,
             comment="DDF: Building/ConstructionStyleAttachment",
+        ),
+        sa.Column(
+            "construction_style_other",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStyleOther",
+        ),
+        sa.Column(
+            "construction_style_split_level",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/ConstructionStyleSplitLevel",
         ),
         sa.Column(
             "construction_materials",
@@ -620,11 +698,45 @@ def upgrade() -> None:
         sa.Column("bathrooms_partial", sa.Integer(), nullable=True, comment="BathroomsPartial"),
         sa.Column("stories", sa.Numeric(precision=6, scale=2), nullable=True, comment="Stories"),
         sa.Column("year_built", sa.Integer(), nullable=True, comment="YearBuilt"),
+        sa.Column(
+            "year_built_effective",
+            sa.Integer(),
+            nullable=True,
+            comment="YearBuiltEffective; the year in renovated_date",
+        ),
+        sa.Column(
+            "renovated_date", sa.Text(), nullable=True, comment="DDF: Building/RenovatedDate"
+        ),
         sa.Column("age", sa.Text(), nullable=True, comment="DDF: Building/Age"),
+        sa.Column("unit_type", sa.Text(), nullable=True, comment="DDF: Building/UnitType"),
+        sa.Column(
+            "size_exterior",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/SizeExterior",
+        ),
+        sa.Column(
+            "size_exterior_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/SizeExterior; its unit",
+        ),
         sa.Column(
             "living_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="LivingArea"
         ),
         sa.Column("living_area_units", sa.Text(), nullable=True, comment="LivingAreaUnits"),
+        sa.Column(
+            "size_interior_finished",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/SizeInteriorFinished",
+        ),
+        sa.Column(
+            "size_interior_finished_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/SizeInteriorFinished; its unit",
+        ),
         sa.Column(
             "total_finished_area",
             sa.Numeric(precision=14, scale=4),
@@ -684,11 +796,58 @@ def upgrade() -> None:
         ),
         sa.Column("electric", types.json_type(), nullable=True, comment="Electric"),
         sa.Column("water_source", types.json_type(), nullable=True, comment="WaterSource"),
+        sa.Column("amperage", types.json_type(), nullable=True, comment="DDF: Building/Amperage"),
+        sa.Column(
+            "ceiling_height",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Building/CeilingHeight",
+        ),
+        sa.Column(
+            "ceiling_height_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Building/CeilingHeight; its unit",
+        ),
+        sa.Column(
+            "ceiling_type", types.json_type(), nullable=True, comment="DDF: Building/CeilingType"
+        ),
+        sa.Column(
+            "clear_ceiling_height",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Building/ClearCeilingHeight",
+        ),
+        sa.Column(
+            "store_front", types.json_type(), nullable=True, comment="DDF: Building/StoreFront"
+        ),
         sa.Column("anchors_co_tenants", sa.Text(), nullable=True, comment="AnchorsCoTenants"),
+        sa.Column("vacancy_rate", sa.Text(), nullable=True, comment="DDF: Building/VacancyRate"),
+        sa.Column("boma_rating", sa.Text(), nullable=True, comment="DDF: Building/BomaRating"),
+        sa.Column(
+            "energuide_rating", sa.Text(), nullable=True, comment="DDF: Building/EnerguideRating"
+        ),
+        sa.Column(
+            "leeds_category", sa.Text(), nullable=True, comment="DDF: Building/LeedsCategory"
+        ),
+        sa.Column("leeds_rating", sa.Text(), nullable=True, comment="DDF: Building/LeedsRating"),
+        sa.Column("uffi", sa.Text(), nullable=True, comment="DDF: Building/Uffi"),
         sa.Column(
             "lot_size_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="LotSizeArea"
         ),
         sa.Column("lot_size_units", sa.Text(), nullable=True, comment="LotSizeUnits"),
+        sa.Column(
+            "lot_size_acres",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="LotSizeAcres; lot_size_area, when its unit is known",
+        ),
+        sa.Column(
+            "lot_size_square_feet",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="LotSizeSquareFeet; lot_size_area, when its unit is known",
+        ),
         sa.Column("lot_size_dimensions", sa.Text(), nullable=True, comment="LotSizeDimensions"),
         sa.Column(
             "lot_size_irregular", sa.Text(), nullable=True, comment="DDF: Land/SizeIrregular"
@@ -708,7 +867,56 @@ def upgrade() -> None:
             nullable=True,
             comment="DDF Web API: FrontageLengthNumericUnits",
         ),
+        sa.Column(
+            "size_depth",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/SizeDepth",
+        ),
+        sa.Column(
+            "size_depth_units", sa.Text(), nullable=True, comment="DDF: Land/SizeDepth; its unit"
+        ),
         sa.Column("acreage", sa.Boolean(), nullable=True, comment="DDF: Land/Acreage"),
+        sa.Column("divisible", sa.Boolean(), nullable=True, comment="DDF: Land/Divisible"),
+        sa.Column(
+            "cleared_total",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/ClearedTotal",
+        ),
+        sa.Column(
+            "cleared_total_units",
+            sa.Text(),
+            nullable=True,
+            comment="DDF: Land/ClearedTotal; its unit",
+        ),
+        sa.Column(
+            "pasture_area", sa.Numeric(precision=14, scale=4), nullable=True, comment="PastureArea"
+        ),
+        sa.Column(
+            "farm_land_area_units",
+            sa.Text(),
+            nullable=True,
+            comment="FarmLandAreaUnits; of pasture_area",
+        ),
+        sa.Column(
+            "tiled_total",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/TiledTotal",
+        ),
+        sa.Column(
+            "tiled_total_units", sa.Text(), nullable=True, comment="DDF: Land/TiledTotal; its unit"
+        ),
+        sa.Column(
+            "fence_total",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="DDF: Land/FenceTotal",
+        ),
+        sa.Column(
+            "fence_total_units", sa.Text(), nullable=True, comment="DDF: Land/FenceTotal; its unit"
+        ),
         sa.Column("fencing", types.json_type(), nullable=True, comment="Fencing"),
         sa.Column("sewer", types.json_type(), nullable=True, comment="Sewer"),
         sa.Column("access_type", types.json_type(), nullable=True, comment="DDF: Land/AccessType"),
@@ -722,8 +930,19 @@ def upgrade() -> None:
         sa.Column(
             "land_amenities", types.json_type(), nullable=True, comment="DDF: Land/Amenities"
         ),
-        sa.Column("topography", sa.Text(), nullable=True, comment="Topography"),
+        sa.Column("topography", types.json_type(), nullable=True, comment="Topography; each value"),
         sa.Column("fronts_on", sa.Text(), nullable=True, comment="DDF: Land/FrontsOn"),
+        sa.Column(
+            "land_disposition",
+            types.json_type(),
+            nullable=True,
+            comment="DDF: Land/LandDisposition",
+        ),
+        sa.Column("soil_evaluation", sa.Text(), nullable=True, comment="DDF: Land/SoilEvaluation"),
+        sa.Column("soil_type", types.json_type(), nullable=True, comment="DDF: Land/SoilType"),
+        sa.Column(
+            "surface_water", types.json_type(), nullable=True, comment="DDF: Land/SurfaceWater"
+        ),
         sa.Column(
             "amenities_near_by", types.json_type(), nullable=True, comment="DDF: AmmenitiesNearBy"
         ),
@@ -754,6 +973,19 @@ def upgrade() -> None:
         sa.Column(
             "documents_available", types.json_type(), nullable=True, comment="DocumentsAvailable"
         ),
+        sa.Column(
+            "communication_type", types.json_type(), nullable=True, comment="DDF: CommunicationType"
+        ),
+        sa.Column("crop", types.json_type(), nullable=True, comment="DDF: Crop"),
+        sa.Column("easement", types.json_type(), nullable=True, comment="DDF: Easement"),
+        sa.Column("farm_type", types.json_type(), nullable=True, comment="DDF: FarmType"),
+        sa.Column(
+            "live_stock_type", types.json_type(), nullable=True, comment="DDF: LiveStockType"
+        ),
+        sa.Column("loading_type", types.json_type(), nullable=True, comment="DDF: LoadingType"),
+        sa.Column("machinery", types.json_type(), nullable=True, comment="DDF: Machinery"),
+        sa.Column("right_type", types.json_type(), nullable=True, comment="DDF: RightType"),
+        sa.Column("sign_type", types.json_type(), nullable=True, comment="DDF: SignType"),
         sa.Column("utilities", types.json_type(), nullable=True, comment="Utilities"),
         sa.Column(
             "utilities_available",
@@ -772,6 +1004,7 @@ def upgrade() -> None:
         sa.Column("zoning", sa.Text(), nullable=True, comment="Zoning"),
         sa.Column("zoning_description", sa.Text(), nullable=True, comment="ZoningDescription"),
         sa.Column("municipal_id", sa.Text(), nullable=True, comment="DDF: MunicipalId"),
+        sa.Column("plan", sa.Text(), nullable=True, comment="DDF: Plan"),
         sa.Column("number_of_buildings", sa.Integer(), nullable=True, comment="NumberOfBuildings"),
         sa.Column("business_type", types.json_type(), nullable=True, comment="BusinessType"),
         sa.Column(
@@ -782,6 +1015,18 @@ def upgrade() -> None:
         ),
         sa.Column("business_name", sa.Text(), nullable=True, comment="BusinessName"),
         sa.Column("franchise", sa.Boolean(), nullable=True, comment="DDF: Business/Franchise"),
+        sa.Column(
+            "year_established",
+            sa.Integer(),
+            nullable=True,
+            comment="YearEstablished; the year in established_date",
+        ),
+        sa.Column(
+            "established_date", sa.Text(), nullable=True, comment="DDF: Business/EstablishedDate"
+        ),
+        sa.Column(
+            "operating_since", sa.Text(), nullable=True, comment="DDF: Business/OperatingSince"
+        ),
         sa.Column("photos_count", sa.Integer(), nullable=True, comment="PhotosCount"),
         sa.Column(
             "photos_change_timestamp",
@@ -792,7 +1037,13 @@ def upgrade() -> None:
         sa.Column(
             "brochure_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/BrochureLink"
         ),
+        sa.Column("map_url", sa.Text(), nullable=True, comment="MapURL"),
+        sa.Column("photo_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/PhotoLink"),
+        sa.Column("sound_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/SoundLink"),
         sa.Column("video_link", sa.Text(), nullable=True, comment="DDF: AlternateURL/VideoLink"),
+        sa.Column(
+            "social_media_website", sa.Text(), nullable=True, comment="DDF: SocialMediaWebsite"
+        ),
         sa.Column("list_agent_key", sa.Text(), nullable=True, comment="ListAgentKey"),
         sa.Column("list_office_key", sa.Text(), nullable=True, comment="ListOfficeKey"),
         sa.Column("co_list_agent_key", sa.Text(), nullable=True, comment="CoListAgentKey"),
@@ -908,7 +1159,12 @@ def upgrade() -> None:
         "pull",
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("pull_id", sa.Text(), nullable=False, comment="sorts in the order of requests"),
-        sa.Column("kind", sa.Text(), nullable=False, comment="master_list or listings"),
+        sa.Column(
+            "kind",
+            sa.Text(),
+            nullable=False,
+            comment="master_list, listings, member_master_list, members, and so on",
+        ),
         sa.Column(
             "state",
             sa.Text(),
@@ -919,7 +1175,7 @@ def upgrade() -> None:
             "day",
             sa.Date(),
             nullable=True,
-            comment="UTC day of the listings' timestamps; NULL: master list",
+            comment="UTC day of the listings' timestamps; NULL: no listings",
         ),
         sa.Column("archive_prefix", sa.Text(), nullable=False),
         sa.Column("requested_at", types.UtcTimestamp(), nullable=False),
@@ -942,8 +1198,12 @@ def upgrade() -> None:
         "quarantine",
         sa.Column("quarantine_id", types.row_number_type(), autoincrement=True, nullable=False),
         sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="Property, Member or Office"),
         sa.Column(
-            "listing_key", sa.Text(), nullable=True, comment="NULL: a record without a readable key"
+            "resource_record_key",
+            sa.Text(),
+            nullable=True,
+            comment="NULL: a record without a readable key",
         ),
         sa.Column("pull_id", sa.Text(), nullable=False),
         sa.Column(
@@ -956,7 +1216,61 @@ def upgrade() -> None:
         comment="Records and values that could not be understood",
     )
     op.create_index(
-        "ix_quarantine_feed_listing_key", "quarantine", ["feed", "listing_key"], unique=False
+        "ix_quarantine_feed_record",
+        "quarantine",
+        ["feed", "resource_name", "resource_record_key"],
+        unique=False,
+    )
+    op.create_table(
+        "resource_sync",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="Member or Office"),
+        sa.Column("resource_record_key", sa.Text(), nullable=False),
+        sa.Column(
+            "master_timestamp",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="in the master list it was fetched by",
+        ),
+        sa.Column(
+            "payload_timestamp", types.UtcTimestamp(), nullable=True, comment="in the record itself"
+        ),
+        sa.Column("content_hash", sa.Text(), nullable=True),
+        sa.Column(
+            "pull_id", sa.Text(), nullable=False, comment="the latest pull that asked for it"
+        ),
+        sa.Column(
+            "state", sa.Text(), nullable=False, comment="loaded, quarantined or not_returned"
+        ),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "next_attempt",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="when to ask again; NULL: on a change only",
+        ),
+        sa.PrimaryKeyConstraint(
+            "feed", "resource_name", "resource_record_key", name=op.f("pk_resource_sync")
+        ),
+        comment="What is held of each member and office, compared with their master lists",
+    )
+    op.create_table(
+        "resource_tombstone",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False, comment="Member or Office"),
+        sa.Column("resource_record_key", sa.Text(), nullable=False),
+        sa.Column(
+            "master_pull_id", sa.Text(), nullable=False, comment="the master list without it"
+        ),
+        sa.Column(
+            "gone_at", types.UtcTimestamp(), nullable=False, comment="when that list was requested"
+        ),
+        sa.Column("last_master_timestamp", types.UtcTimestamp(), nullable=True),
+        sa.Column("last_pull_id", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "feed", "resource_name", "resource_record_key", name=op.f("pk_resource_tombstone")
+        ),
+        comment="What remains of a member or an office that is gone",
     )
     op.create_table(
         "run_ledger",
@@ -1031,33 +1345,48 @@ def upgrade() -> None:
         p.property_type, p.property_sub_type, p.transaction_type, p.modification_timestamp,
         p.listing_contract_date, p.listing_url, p.list_price, p.price_per_time,
         p.price_per_unit, p.lease_amount, p.lease_amount_frequency, p.lease_per_unit,
-        p.existing_lease_type, p.association_fee, p.association_fee_frequency,
-        p.association_fee_includes, p.association_name, p.ownership, p.public_remarks,
-        p.unparsed_address, p.street_address, p.address_line1, p.address_line2,
-        p.street_number, p.street_dir_prefix, p.street_name, p.street_suffix,
-        p.street_dir_suffix, p.street_additional_info, p.unit_number, p.box_number, p.city,
-        p.state_or_province, p.postal_code, p.country, p.city_region, p.community_name,
-        p.subdivision_name, p.latitude, p.longitude, p.structure_type, p.architectural_style,
-        p.construction_style_attachment, p.construction_materials, p.exterior_finish,
+        p.existing_lease_type, p.lease_term_remaining, p.lease_term_remaining_freq,
+        p.association_fee, p.association_fee_frequency, p.association_fee_includes,
+        p.association_name, p.ownership, p.public_remarks, p.location_description,
+        p.additional_information_indicator, p.unparsed_address, p.street_address,
+        p.address_line1, p.address_line2, p.street_number, p.street_dir_prefix, p.street_name,
+        p.street_suffix, p.street_dir_suffix, p.street_additional_info, p.unit_number,
+        p.box_number, p.city, p.state_or_province, p.postal_code, p.country, p.city_region,
+        p.community_name, p.subdivision_name, p.latitude, p.longitude,
+        p.property_time_zone_name, p.structure_type, p.architectural_style,
+        p.construction_status, p.construction_style_attachment, p.construction_style_other,
+        p.construction_style_split_level, p.construction_materials, p.exterior_finish,
         p.bedrooms_total, p.bedrooms_above_grade, p.bedrooms_below_grade,
-        p.bathrooms_total_integer, p.bathrooms_partial, p.stories, p.year_built, p.age,
-        p.living_area, p.living_area_units, p.total_finished_area,
-        p.total_finished_area_units, p.basement, p.basement_development, p.basement_features,
-        p.appliances, p.building_features, p.heating, p.heating_fuel, p.cooling,
-        p.fireplace_yn, p.fireplaces_total, p.fireplace_features, p.fireplace_fuel, p.fixture,
-        p.flooring, p.foundation_details, p.roof, p.roof_style, p.security_features,
-        p.electric, p.water_source, p.anchors_co_tenants, p.lot_size_area, p.lot_size_units,
+        p.bathrooms_total_integer, p.bathrooms_partial, p.stories, p.year_built,
+        p.year_built_effective, p.renovated_date, p.age, p.unit_type, p.size_exterior,
+        p.size_exterior_units, p.living_area, p.living_area_units, p.size_interior_finished,
+        p.size_interior_finished_units, p.total_finished_area, p.total_finished_area_units,
+        p.basement, p.basement_development, p.basement_features, p.appliances,
+        p.building_features, p.heating, p.heating_fuel, p.cooling, p.fireplace_yn,
+        p.fireplaces_total, p.fireplace_features, p.fireplace_fuel, p.fixture, p.flooring,
+        p.foundation_details, p.roof, p.roof_style, p.security_features, p.electric,
+        p.water_source, p.amperage, p.ceiling_height, p.ceiling_height_units, p.ceiling_type,
+        p.clear_ceiling_height, p.store_front, p.anchors_co_tenants, p.vacancy_rate,
+        p.boma_rating, p.energuide_rating, p.leeds_category, p.leeds_rating, p.uffi,
+        p.lot_size_area, p.lot_size_units, p.lot_size_acres, p.lot_size_square_feet,
         p.lot_size_dimensions, p.lot_size_irregular, p.frontage_length,
-        p.frontage_length_numeric, p.frontage_length_numeric_units, p.acreage, p.fencing,
-        p.sewer, p.access_type, p.current_use, p.landscape_features, p.land_amenities,
-        p.topography, p.fronts_on, p.amenities_near_by, p.community_features, p.features,
-        p.pool_features, p.pool_type, p.view, p.waterfront_features, p.water_body_name,
-        p.other_structures, p.other_equipment, p.rental_equipment_type, p.storage_type,
-        p.road_surface_type, p.irrigation_source, p.documents_available, p.utilities,
-        p.utilities_available, p.parking_total, p.parking_features, p.parking_spaces,
-        p.zoning, p.zoning_description, p.municipal_id, p.number_of_buildings,
-        p.business_type, p.business_sub_type, p.business_name, p.franchise, p.photos_count,
-        p.photos_change_timestamp, p.brochure_link, p.video_link, p.list_agent_key,
+        p.frontage_length_numeric, p.frontage_length_numeric_units, p.size_depth,
+        p.size_depth_units, p.acreage, p.divisible, p.cleared_total, p.cleared_total_units,
+        p.pasture_area, p.farm_land_area_units, p.tiled_total, p.tiled_total_units,
+        p.fence_total, p.fence_total_units, p.fencing, p.sewer, p.access_type, p.current_use,
+        p.landscape_features, p.land_amenities, p.topography, p.fronts_on, p.land_disposition,
+        p.soil_evaluation, p.soil_type, p.surface_water, p.amenities_near_by,
+        p.community_features, p.features, p.pool_features, p.pool_type, p.view,
+        p.waterfront_features, p.water_body_name, p.other_structures, p.other_equipment,
+        p.rental_equipment_type, p.storage_type, p.road_surface_type, p.irrigation_source,
+        p.documents_available, p.communication_type, p.crop, p.easement, p.farm_type,
+        p.live_stock_type, p.loading_type, p.machinery, p.right_type, p.sign_type,
+        p.utilities, p.utilities_available, p.parking_total, p.parking_features,
+        p.parking_spaces, p.zoning, p.zoning_description, p.municipal_id, p.plan,
+        p.number_of_buildings, p.business_type, p.business_sub_type, p.business_name,
+        p.franchise, p.year_established, p.established_date, p.operating_since,
+        p.photos_count, p.photos_change_timestamp, p.brochure_link, p.map_url, p.photo_link,
+        p.sound_link, p.video_link, p.social_media_website, p.list_agent_key,
         p.list_office_key, p.co_list_agent_key, p.co_list_office_key, p.source_fields,
         a.member_full_name AS list_agent_full_name,
         o.office_name AS list_office_name,
@@ -1098,7 +1427,9 @@ def downgrade() -> None:
     op.drop_table("social_media")
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
     op.drop_table("run_ledger")
-    op.drop_index("ix_quarantine_feed_listing_key", table_name="quarantine")
+    op.drop_table("resource_tombstone")
+    op.drop_table("resource_sync")
+    op.drop_index("ix_quarantine_feed_record", table_name="quarantine")
     op.drop_table("quarantine")
     op.drop_index("ix_pull_feed_state", table_name="pull")
     op.drop_table("pull")

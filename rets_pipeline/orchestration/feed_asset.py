@@ -1,0 +1,49 @@
+"""What all assets of a feed have in common.
+
+What belongs here: the decorator that names, groups and tags them. What does not: assets.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, cast
+
+import dagster as dg
+
+from rets_pipeline.orchestration import naming
+from rets_pipeline.settings import FeedConfig
+
+DOCUMENTATION = "See README.md, section *What the assets mean*."
+
+
+class Kinds:
+    """The tags that tell what an asset is made of.
+
+    Args:
+        database: ``postgres`` or ``sqlite``.
+        archive: ``s3`` or ``file``.
+    """
+
+    def __init__(self, database: str, archive: str) -> None:
+        self.database = database
+        self.archive = archive
+
+
+def feed_asset(
+    feed: FeedConfig, name: str, pool: str, **own: Any
+) -> Callable[[Callable[..., object]], dg.AssetsDefinition]:
+    """``dg.asset`` with what all assets of a feed have in common."""
+    with warnings.catch_warnings():
+        # One run for a range of days needs this parameter, which still carries the mark.
+        warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+        decorator = dg.asset(
+            key=naming.asset_key(feed.name, name),
+            group_name=feed.name,
+            owners=list(feed.owners),
+            pool=pool,
+            required_resource_keys={naming.mirror_resource(feed.name), "progress"},
+            tags={"rets/source": feed.source, "rets/protocol": feed.protocol},
+            **own,
+        )
+    return cast("Callable[[Callable[..., object]], dg.AssetsDefinition]", decorator)

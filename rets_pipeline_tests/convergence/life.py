@@ -1,0 +1,184 @@
+"""The life of a mirror whose runs are killed, while the server ages and misbehaves.
+
+What belongs here: one life, made from a seed. What does not: how many lives a test lives.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import sqlalchemy as sa
+
+from rets_pipeline.archive import Archive
+from rets_pipeline.sandbox import RunningSandbox
+from rets_pipeline.settings import DeletionGuard, FeedConfig, PhotoSettings
+from rets_pipeline.warehouse import ledgers
+from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline_tests.conftest import Backend
+from rets_pipeline_tests.convergence import process
+from rets_pipeline_tests.convergence.invariants import assert_nothing_is_half
+from rets_pipeline_tests.convergence.process import DONE, FAILED, Place
+from rets_pipeline_tests.end_to_end.harness import FEED, Server
+
+#: faults by name, with their settings; each is switched on for some requests of a run
+_FAULTS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("session_lost_401", {"share": 0.3}),
+    ("session_lost_20701", {"share": 0.3}),
+    ("cut_at_share", {"transaction": "Search", "share": 0.3}),
+    ("connection_reset", {"transaction": "Search", "share": 0.3}),
+    ("closing_tag_missing", {"transaction": "Search", "share": 0.3}),
+    ("count_too_large", {"share": 0.3}),
+    ("rows_cut", {"share": 0.3}),
+    ("rows_cut_with_count", {"share": 0.3}),
+    ("nothing_found", {"share": 0.3}),
+    ("refused_20208", {"share": 0.3}),
+    ("html_under_200", {"transaction": "Search", "share": 0.3}),
+    ("gzip_cut", {"transaction": "Search", "share": 0.3}),
+    ("cut_at_share", {"transaction": "Image", "share": 0.3}),
+    ("http_500", {"transaction": "Image", "share": 0.3}),
+    ("connection_closed", {"transaction": "Image", "share": 0.3}),
+    ("image_is_text", {"transaction": "Image", "share": 0.3}),
+    ("image_empty", {"transaction": "Image", "share": 0.3}),
+)
+_LONGEST_SECONDS = 20.0
+_MOST_RUNS_AT_THE_END = 12
+
+
+class Life:
+    """One mirror of one sandbox, from an empty warehouse to the end.
+
+    Args:
+        seed: of everything that is left to chance, except what the machine's speed decides: how
+            far a run has come when it is killed.
+        sandbox: the server, of this life alone.
+        backend: where the mirror is, empty.
+        crash: kills what the runs write to, instead of killing them, and starts it again.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        sandbox: RunningSandbox,
+        backend: Backend,
+        crash: Callable[[], None] | None = None,
+    ) -> None:
+        self.events: Counter[str] = Counter()
+        self._crash = crash
+        self._random = Random(seed)
+        self._sandbox = sandbox
+        self.server = Server(sandbox.url, sandbox.login_url)
+        self._seconds = 0.4  # that a run takes; measured on the way
+        feed = FeedConfig(
+            name=FEED,
+            source="ddf",
+            login_url=sandbox.login_url,
+            username_variable="UNUSED",
+            password_variable="UNUSED",
+            first_day=(datetime.now(UTC) - timedelta(days=30)).date(),
+            lock_wait_seconds=15,
+            listings_per_request=self._random.choice([3, 10, 100]),
+            deletion_guard=DeletionGuard(keys=1000, share=1.0),
+            photos=PhotoSettings(hosts=("127.0.0.1",), allow_private_addresses=True),
+        )
+        self._place = Place(
+            feed,
+            sandbox.username,
+            sandbox.password,
+            backend.database_url,
+            backend.archive_uri,
+            backend.environ,
+        )
+        self.warehouse = Warehouse.open(backend.database_url)
+        self.archive = Archive.from_uri(backend.archive_uri)
+
+    def rows(self, statement: sa.Select[Any]) -> list[sa.Row[Any]]:
+        """The answer of a query."""
+        with self.warehouse.reading() as connection:
+            return list(connection.execute(statement))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.warehouse.close()
+
+    def live(self, steps: int) -> None:
+        """So many runs, most of them killed, with changes and faults between them.
+
+        After each nothing may be half.
+        """
+        for _ in range(steps):
+            self._change()
+            self._misbehave()
+            self._run(self._random.choice(["sync", "sync", "images"]))
+            assert_nothing_is_half(self.warehouse, self.archive)
+
+    def settle(self) -> None:
+        """The server behaves, all waiting times pass, and nobody is killed any more.
+
+        Raises:
+            AssertionError: a run fails now, or there is always something left to do.
+        """
+        self._sandbox.world.faults.reset()
+        for _ in range(_MOST_RUNS_AT_THE_END):
+            self._let_time_pass()
+            for kind in ("sync", "images"):
+                status = process.run(self._place, kind)
+                assert status == DONE, f"the {kind} failed although the server behaves"
+            if not self._open_work():
+                return
+        raise AssertionError("the mirror does not settle")
+
+    def _change(self) -> None:
+        if self._random.random() < 0.5:
+            self.server.advance(self._random.randint(1, 2))
+            self.events["days"] += 1
+
+    def _misbehave(self) -> None:
+        faults = self._sandbox.world.faults
+        faults.reset()
+        for name, settings in self._random.sample(_FAULTS, self._random.choice([0, 0, 1, 2])):
+            faults.switch_on(name, **settings)
+            self.events["faults"] += 1
+
+    def _run(self, kind: str) -> None:
+        started = time.monotonic()
+        running = process.start(self._place, kind)
+        spared = self._random.random() < 0.25
+        running.join(_LONGEST_SECONDS if spared else self._random.uniform(0, 1.2) * self._seconds)
+        if running.exitcode is None and self._crash is not None and not spared:
+            self._crash()
+            self.events["crashed"] += 1
+            running.join(_LONGEST_SECONDS)
+            if running.exitcode not in (None, DONE):
+                return  # with an error of its own, which names what broke
+        if running.exitcode is None:
+            running.kill()
+            running.join()
+            self.events["killed"] += 1
+            return
+        assert running.exitcode in (DONE, FAILED), running.exitcode
+        self.events["done" if running.exitcode == DONE else "failed"] += 1
+        if running.exitcode == DONE:
+            self._seconds = 0.5 * self._seconds + 0.5 * (time.monotonic() - started)
+
+    def _let_time_pass(self) -> None:
+        """What waits for a later attempt need wait no longer."""
+        with self.warehouse.writing() as connection:
+            for table in (ledgers.listing_sync, ledgers.media_file):
+                connection.execute(
+                    sa.update(table)
+                    .where(table.c.next_attempt.is_not(None))
+                    .values(next_attempt=datetime.now(UTC) - timedelta(seconds=1))
+                )
+
+    def _open_work(self) -> int:
+        with self.warehouse.reading() as connection:
+            waiting = 0
+            for table in (ledgers.listing_sync, ledgers.media_file):
+                found = sa.select(sa.func.count()).where(table.c.next_attempt.is_not(None))
+                waiting += connection.execute(found.select_from(table)).scalar_one()
+        return waiting

@@ -1,0 +1,73 @@
+"""Mirrors whose runs are killed at any moment become what the server is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rets_pipeline.sandbox import running
+from rets_pipeline_tests.conftest import Backend
+from rets_pipeline_tests.convergence.life import Life
+from rets_pipeline_tests.end_to_end.harness import (
+    assert_equal_images,
+    assert_equal_listings,
+    assert_no_orphans,
+)
+from rets_pipeline_tests.services.postgres import PostgresServer
+from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
+
+#: lives by default, and the first one's seed; a nightly run sets more
+_LIVES = int(os.environ.get("RETS_PIPELINE_LIVES", "8"))
+_FIRST = int(os.environ.get("RETS_PIPELINE_FIRST_LIFE", "1"))
+
+
+@pytest.fixture(scope="module")
+def durable_server() -> Iterator[PostgresServer]:
+    """A database server that keeps what was committed, as in production."""
+    server = PostgresServer.start(durable=True)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("seed", range(_FIRST, _FIRST + _LIVES))
+def test_a_life_ends_with_an_exact_copy(seed: int, backend: Backend) -> None:
+    _live(seed, backend)
+
+
+@pytest.mark.parametrize("seed", range(_FIRST, _FIRST + max(1, _LIVES // 4)))
+def test_a_database_that_crashes(seed: int, durable_server: PostgresServer, tmp_path: Path) -> None:
+    with durable_server.database() as url:
+        database = url.rpartition("/")[2]
+        backend = Backend("postgres", url, str(tmp_path / "archive"), {})
+        _live(seed, backend, lambda: durable_server.crash(database))
+
+
+@pytest.mark.parametrize("seed", range(_FIRST, _FIRST + max(1, _LIVES // 8)))
+def test_an_archive_that_crashes(seed: int, sqlite_url: str) -> None:
+    server = S3Server.start()
+    try:
+        backend = Backend("s3", sqlite_url, f"s3://{BUCKET}/life", server.environ)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in server.environ.items():
+                patch.setenv(name, value)
+            _live(seed, backend, server.crash)
+    finally:
+        server.stop()
+
+
+def _live(seed: int, backend: Backend, crash: Callable[[], None] | None = None) -> None:
+    with running(listings=16, days=3, seed=seed, max_photos=2) as sandbox:
+        life = Life(seed, sandbox, backend, crash)
+        try:
+            life.live(steps=8)
+            life.settle()
+            truth = life.server.truth()
+            assert_equal_listings(life, truth)
+            assert_equal_images(life, truth)
+            assert_no_orphans(life)
+        finally:
+            print(f"seed {seed}: {dict(life.events)}")
+            life.close()
