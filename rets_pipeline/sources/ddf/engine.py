@@ -448,7 +448,6 @@ def _tail(piece: str) -> str:
 def _read_own(node: _Node, tag: _Tag, piece: str, row: Row, problems: list[Problem]) -> Rest | None:
     """The element's own text before its first child, and its attributes."""
     rest: Rest | None = None
-    rest: Rest | None = None
     text = "" if tag.empty else _tail(piece)
     if text and node.rule is None:
         rest = _add(rest, _TEXT, text)
