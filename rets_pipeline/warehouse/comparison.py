@@ -60,22 +60,21 @@ class Child(Field):
     telling: str | None
     ordered: bool
 
-    def value(self, rows: Rows) -> str | None:
-        """What is compared, as text."""
+    def value(self, rows: Rows) -> Any:
+        """What is compared: the number, or the values in their order, as the database says it."""
         if self.telling is None:
-            return str(len(rows))
-        if self.ordered:
+            return len(rows)
+        if self.ordered and len(rows) > 1:
             rows = sorted(rows, key=lambda row: row["order"])
-        return self.text_of([row.get(self.telling) for row in rows])
+        return [row.get(self.telling) for row in rows]
 
-    def text_of(self, summary: Any) -> str | None:
-        """The same, from what the database says: the number, or the values in their order."""
+    def text_of(self, value: Any) -> str | None:
+        """It as text."""
         if self.telling is None:
-            return str(summary)
-        found = json.loads(summary) if isinstance(summary, str) else summary  # as SQLite has it
-        values = [self.text(value) for value in found or ()]
+            return str(value)
+        values = [self.text(item) for item in value]
         if not self.ordered:
-            values.sort(key=lambda value: value or "")
+            values.sort(key=lambda text: text or "")
         return _document_text(values) if values else None
 
 
@@ -209,7 +208,9 @@ class Remembered:
         given = list(keys) if connection.dialect.name == "postgresql" else json.dumps(list(keys))
         connection.execute(sa.text(self._statements.keep), {"feed": feed, "keys": given})
         summaries = connection.exec_driver_sql(self._statements.summaries)
-        self._children = {row[0]: row[1:] for row in summaries}
+        self._children = {
+            listing_key: [_decoded(value) for value in values] for listing_key, *values in summaries
+        }
 
     def in_columns(self) -> Iterator[Difference]:
         """What differs in the columns of ``property`` between then and now."""
@@ -229,11 +230,11 @@ class Remembered:
         Args:
             rows: of the listing, by table.
         """
-        for child, summary in zip(children(), self._children[listing_key], strict=True):
-            found = rows.get(child.name, ())
-            if summary == len(found) or not (summary or found):
-                continue  # most often, and quickly seen
-            previous, present = child.text_of(summary), child.value(found)
+        for child, before in zip(children(), self._children[listing_key], strict=True):
+            now = child.value(rows.get(child.name, ()))
+            if before == now:
+                continue
+            previous, present = child.text_of(before), child.text_of(now)
             if previous != present:
                 yield Difference(listing_key, child, previous, present)
 
@@ -249,6 +250,13 @@ def _preparing(name: str, table: sa.Table) -> tuple[str, str]:
     empty = "TRUNCATE" if name == "postgresql" else "DELETE FROM"
     create = sa.schema.CreateTable(table, if_not_exists=True)
     return _text(name, create), f"{empty} {table.name}"
+
+
+def _decoded(value: Any) -> Any:
+    """SQLite gives JSON as text, Postgres nothing for the values of no rows."""
+    if isinstance(value, str):
+        return json.loads(value)
+    return [] if value is None else value
 
 
 @dataclass(frozen=True, slots=True)
