@@ -20,11 +20,13 @@ from rets_pipeline.sources.base import ParsedListing, RecordHead
 from rets_pipeline.sources.ddf import DdfSource
 from rets_pipeline.sync import apply
 from rets_pipeline.sync.pages import Page
+from rets_pipeline.sync.pull import read_page
+from rets_pipeline.sync.reading import read_record
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts, Load
 
-_LISTINGS = 2_000
+_LISTINGS = 4_000
 _PAGES_A_PULL = 50
 _ROUNDS = 3
 _SOURCE = DdfSource()
@@ -192,8 +194,10 @@ def _apply(warehouse: Warehouse, archive: Archive, expected: Counts, *, skip: bo
 
 
 def _read_only(warehouse: Warehouse, archive: Archive) -> None:
-    """The same without a database: nothing is known, and everything is read."""
+    """The same in one process and without a database: nothing is known, and everything is read."""
     with mirror(warehouse, archive) as found, apply.collector_paused():
-        for parsed in apply.parse(found, apply.due(found)):
-            for batch in parsed.batches:
-                batch.read(())
+        for manifest in apply.due(found):
+            for name in manifest.pages:
+                page = Page(read_page(archive, manifest.pull, name), _SOURCE.detail_record)
+                for record in page.records:
+                    read_record(_SOURCE, page, record, _SOURCE.head(record))

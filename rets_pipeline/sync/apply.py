@@ -12,6 +12,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,15 +28,15 @@ from rets_pipeline.sources.base import (
     UnparsedListing,
     UnparsedRecord,
 )
-from rets_pipeline.sources.plain import NotPlain
 from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.sync.pages import Page
 from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_page
+from rets_pipeline.sync.reading import Parsed, Reader, Unparsed, read_record
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
-from rets_pipeline.warehouse.load import Counts, Load, Refused
+from rets_pipeline.warehouse.load import Counts, Load, Refused, loaded_hashes
 from rets_pipeline.warehouse.load_records import RecordLoad
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
@@ -44,8 +46,11 @@ logger = logging.getLogger(__name__)
 #: records read and loaded together; so many fit into memory, whatever their number in all
 RECORDS_AT_ONCE = 500
 
-Parsed = ParsedListing | ParsedRecord
-Unparsed = UnparsedListing | UnparsedRecord
+#: pages that are worth a process of their own to read them; its start takes half a second
+LARGE_LOAD = 30
+
+#: a record's head, and what reads it
+_Waiting = tuple[RecordHead, Callable[[], Parsed | Unparsed]]
 
 
 class Batch:
@@ -190,10 +195,16 @@ def parse(
 ) -> Iterator[ParsedPull]:
     """The pulls, to be read by and by. Draw a pull's batches before the next pull."""
     lookups.teach(mirror)
-    for number, manifest in enumerate(manifests):
-        mirror.progress("loading", number, len(manifests))
-        batches = _batches(mirror, manifest, mirror.source_of(resource))
-        yield ParsedPull(manifest, batches, replay, resource=resource)
+    source = mirror.source_of(resource)
+    large = resource is LISTINGS and sum(len(one.pages) for one in manifests) >= LARGE_LOAD
+    with Reader(source) as reader:
+        for number, manifest in enumerate(manifests):
+            mirror.progress("loading", number, len(manifests))
+            if large and manifest.broken is None:
+                batches = _batches_of(reader, mirror, manifest, source, replay)
+            else:
+                batches = _batches(mirror, manifest, source)
+            yield ParsedPull(manifest, batches, replay, resource=resource)
     mirror.progress("loading", len(manifests), len(manifests))
 
 
@@ -249,54 +260,76 @@ def _load(connection: sa.Connection, parsed: ParsedPull) -> Load | RecordLoad:
 
 
 def _batches(mirror: Mirror, manifest: Manifest, source: ResourceSource) -> Iterator[Batch]:
+    """The records of a pull, read in this process: those that are known never."""
     if manifest.broken is not None:
         raise BrokenPull(manifest.broken)
-    waiting: list[tuple[Page, bytes, RecordHead]] = []
+    waiting: list[_Waiting] = []
     for page in manifest.pages:
-        found = Page(read_page(mirror.archive, manifest.pull, page), source.detail_record)
+        found = Page(_page(mirror, manifest, page), source.detail_record)
         for record in found.records:
             head = source.head(record)
-            if _is_asked_for(head, manifest):
-                waiting.append((found, record, head))
+            waiting.append((head, partial(read_record, source, found, record, head)))
         if len(waiting) >= RECORDS_AT_ONCE:
-            yield _batch(mirror, source, waiting, manifest)
+            yield _batch(waiting, manifest)
             waiting = []
-    if waiting:
-        yield _batch(mirror, source, waiting, manifest)
+    yield _batch(waiting, manifest)
 
 
-def _batch(
-    mirror: Mirror,
-    source: ResourceSource,
-    found: list[tuple[Page, bytes, RecordHead]],
-    manifest: Manifest,
-) -> Batch:
+def _batches_of(
+    reader: Reader, mirror: Mirror, manifest: Manifest, source: ResourceSource, replay: bool
+) -> Iterator[Batch]:
+    """The records of a pull, read by another process while this one loads."""
+    held = {} if replay else loaded_hashes(mirror.connection, mirror.feed.name, manifest.keys)
+    get = partial(_page, mirror, manifest)
+    waiting: list[_Waiting] = []
+    pages = zip(manifest.pages, reader.read(manifest.pages, get, held), strict=True)
+    for page, found in pages:
+        if found is None:
+            waiting += _read_here(source, get(page))
+        else:
+            for place, (head, record) in enumerate(found):
+                again = partial(_again, source, get, page, place)
+                waiting.append((head, again if record is None else partial(_itself, record)))
+        if len(waiting) >= RECORDS_AT_ONCE:
+            yield _batch(waiting, manifest)
+            waiting = []
+    yield _batch(waiting, manifest)
+
+
+def _page(mirror: Mirror, manifest: Manifest, page: dict[str, Any]) -> bytes:
+    return read_page(mirror.archive, manifest.pull, page)
+
+
+def _read_here(source: ResourceSource, data: bytes) -> Iterator[_Waiting]:
+    page = Page(data, source.detail_record)
+    for record in page.records:
+        head = source.head(record)
+        yield head, partial(read_record, source, page, record, head)
+
+
+def _again(
+    source: ResourceSource, get: Callable[[dict[str, Any]], bytes], page: dict[str, Any], place: int
+) -> Parsed | Unparsed:
+    """A record that seemed to be known and is not: the pull itself has changed what is held."""
+    _, read = next(islice(_read_here(source, get(page)), place, None))
+    return read()
+
+
+def _itself(record: Parsed | Unparsed) -> Parsed | Unparsed:
+    return record
+
+
+def _batch(waiting: list[_Waiting], manifest: Manifest) -> Batch:
+    asked = [(head, read) for head, read in waiting if _is_asked_for(head, manifest)]
+
     def read(places: Sequence[int]) -> Iterator[Parsed | Unparsed]:
-        for page, record, head in (found[place] for place in places):
-            result = _parsed(mirror, source, page, record, head)
+        for head, record in (asked[place] for place in places):
+            result = record()
             if head.key is not None and manifest.keys[head.key] is None:
                 _note_unread_timestamp(result)
             yield result
 
-    return Batch([head for _, _, head in found], read)
-
-
-def _parsed(
-    mirror: Mirror, source: ResourceSource, page: Page, record: bytes, head: RecordHead
-) -> Parsed | Unparsed:
-    """A record as rows; a fault in a mapping costs that record and no other."""
-    record = page.readable(record)
-    try:
-        try:
-            return source.parse(record, head.content_hash)
-        except NotPlain:
-            return source.parse(page.repaired(record), head.content_hash)
-    except RetsError:
-        raise
-    except Exception as error:
-        logger.exception("feed %s: record %s cannot be parsed", mirror.feed.name, head.key)
-        raw = record.decode(errors="replace")
-        return UnparsedRecord(head.key, Problem("", f"the mapping failed: {error!r}", raw))
+    return Batch([head for head, _ in asked], read)
 
 
 def _is_asked_for(head: RecordHead, manifest: Manifest) -> bool:

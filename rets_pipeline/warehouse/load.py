@@ -69,6 +69,26 @@ class Refused:
     problem: ProblemLike
 
 
+def loaded_hashes(connection: sa.Connection, feed: str, keys: Iterable[str]) -> dict[str, str]:
+    """The hashes of what is held, by key; those of other states are left out.
+
+    They are good for a guess only: what counts is what the ledger says when a record is loaded.
+    """
+    sync = ledgers.listing_sync
+    every, found = list(keys), {}
+    for start in range(0, len(every), _KEYS_AT_ONCE):
+        some = every[start : start + _KEYS_AT_ONCE]
+        rows = connection.execute(
+            sa.select(sync.c.listing_key, sync.c.content_hash).where(
+                sync.c.feed == feed,
+                bulk.among(connection, sync.c.listing_key, some),
+                sync.c.state == "loaded",
+            )
+        )
+        found.update({key: held for key, held in rows if held is not None})
+    return found
+
+
 class Load:
     """The application of one pull, in a transaction of the caller's.
 
