@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from rets_pipeline import __version__
-from rets_pipeline.commands import rets
+from rets_pipeline.commands import database, rets
 from rets_pipeline.settings import Settings, SettingsError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(rets.app, name="rets")
+app.add_typer(database.app, name="db")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -43,6 +43,8 @@ Read = tuple[RecordHead, Parsed | Unparsed | None]
 #: pages that wait for the other process, or for this one
 _PAGES_AHEAD = 3
 _MODULE = "rets_pipeline.sync.reading"
+#: what the process gets of the environment: nothing secret
+_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHASHSEED")
 
 
 class ReaderDied(Exception):
@@ -144,13 +146,14 @@ class Reader:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
+            environ = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
             path = os.pathsep.join(entry for entry in sys.path if entry)
             self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
                 [sys.executable, "-m", _MODULE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # an interrupt from the keyboard is for this process
-                env={**os.environ, "PYTHONPATH": path},
+                env={**environ, "PYTHONPATH": path},
             )
             assert self._process.stdin is not None
             _send(self._process.stdin, self._source)

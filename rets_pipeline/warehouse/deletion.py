@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import difference, ledgers, pulls, tables
+from rets_pipeline.warehouse import difference, history, ledgers, pulls, tables
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
@@ -68,6 +68,7 @@ def remove(connection: sa.Connection, master: Pull, resource: Resource = LISTING
     doomed = difference.gone_keys(feed, resource).where(held.c.pull_id < master.pull_id)
     _leave_tombstones(connection, master, resource, doomed)
     if resource is LISTINGS:
+        history.note_gone(connection, master, doomed)
         for table in map(tables.named, tables.LISTING_TABLES):
             _delete(connection, table, feed, resource, doomed)
     else:

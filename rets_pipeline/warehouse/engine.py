@@ -49,24 +49,39 @@ class Warehouse:
         """Connect, and bring the tables up to date.
 
         Raises:
-            WarehouseError: the database does not answer or refuses.
+            WarehouseError: the database does not answer, refuses, or is newer than the software.
         """
         warehouse = cls(url)
-        # Without the query, which may hold a password too.
-        where = warehouse.engine.url.set(query={}).render_as_string(hide_password=True)
         try:
-            if warehouse.path is not None:
-                warehouse.path.parent.mkdir(parents=True, exist_ok=True)
-            migrate.upgrade(warehouse.engine)
-        except OSError as error:
-            raise WarehouseError(
-                f"the warehouse {where} cannot be opened: {error.strerror}"
-            ) from None
-        except sa.exc.DBAPIError as error:
+            with warehouse.explained():
+                if warehouse.path is not None:
+                    warehouse.path.parent.mkdir(parents=True, exist_ok=True)
+                migrate.upgrade(warehouse.engine)
+        except WarehouseError:
             warehouse.close()
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-            raise WarehouseError(f"the warehouse {where} cannot be opened: {reason}") from None
+            raise
         return warehouse
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Tell in one line, naming the warehouse, why it cannot be used.
+
+        Raises:
+            WarehouseError: the block met a database that does not answer, refuses, or is newer.
+        """
+        # Without the query, which may hold a password too.
+        where = self.engine.url.set(query={}).render_as_string(hide_password=True)
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror
+        except sa.exc.DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+        except migrate.UnknownRevision as error:
+            raise WarehouseError(f"the warehouse {where} {error}") from None
+        else:
+            return
+        raise WarehouseError(f"the warehouse {where} cannot be opened: {reason}")
 
     def close(self) -> None:
         """Close every connection that is not in use."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, ledgers, quarantine, rules, tables
+from rets_pipeline.warehouse import bulk, history, ledgers, quarantine, rules, tables
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.quarantine import ProblemLike
 from rets_pipeline.warehouse.rules import HeadLike, Held
@@ -250,17 +250,37 @@ class Load:
         before = [
             listing.key for listing in listings if len(listings) == 1 or held[listing.key] != Held()
         ]
-        for name in tables.LISTING_TABLES:
-            table = tables.named(name)
-            self._delete(table, before)
-            rows = [row for listing in listings for row in listing.rows.get(name, ())]
-            bulk.insert(self._connection, table, rows, {"feed": self._feed})
+        with history.recorded(self._connection, self._pull, self._observations(listings, held)):
+            for name in tables.LISTING_TABLES:
+                table = tables.named(name)
+                self._delete(table, before)
+                rows = [row for listing in listings for row in listing.rows.get(name, ())]
+                bulk.insert(self._connection, table, rows, {"feed": self._feed})
         self._shared.write(listings)
         self._delete(ledgers.tombstone, before)
         self._write_problems(
             [(item.key, problem) for item in listings for problem in item.problems], before
         )
         self._write_ledger(listings, held)
+
+    def _observations(
+        self, listings: list[ListingLike], held: dict[str, Held]
+    ) -> list[history.Observation]:
+        """For the history: without what this very pull has loaded before, in a replay say."""
+        found = []
+        for listing in listings:
+            before = held[listing.key]
+            again = before.state == "loaded" and before.pull_id == self._pull.pull_id
+            if not (before.live and again):
+                found.append(
+                    history.Observation(
+                        listing.key,
+                        listing.rows,
+                        listing.payload_timestamp,
+                        "live" if before.live else "gone" if before.gone_by else "unknown",
+                    )
+                )
+        return found
 
     def _delete(self, table: sa.Table, keys: Sequence[str]) -> None:
         if keys:

@@ -33,12 +33,27 @@ _SQLITE_PATIENCE_MS = 120_000
 _MODULES_WITH_TABLES = (ledgers, tables)  # importing them fills the metadata
 
 
-def head() -> str:
-    """The newest revision that this version of the package brings.
+class UnknownRevision(Exception):
+    """The database is at a revision that this version of the software does not know."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"is at revision {revision}, which this version of rets-pipeline does not know (its "
+            f"newest is {head()}): use the version that brought it there, or a newer one"
+        )
+
+
+def revisions() -> list[str]:
+    """The revisions that this version of the package brings, the oldest first.
 
     Read from the file names (``0001_first_tables.py``), without importing Alembic.
     """
-    return max(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
+    return sorted(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
+
+
+def head() -> str:
+    """The newest of them."""
+    return revisions()[-1]
 
 
 def current(engine: sa.Engine) -> str | None:
@@ -55,31 +70,41 @@ def upgrade(engine: sa.Engine) -> None:
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached or refuses.
-        alembic.util.CommandError: the database is at a revision that this version does not know.
+        UnknownRevision: the software is older than the database.
     """
-    if current(engine) == head():
+    if _known(current(engine)) == head():
         return
     with _locked(engine) as connection:
-        if _current(connection) != head():
+        if _known(_current(connection)) != head():
             _run("upgrade", connection, "head")
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the database back to ``revision`` (``base``: no tables of ours), under the same lock."""
+    """Take the database back to ``revision`` (``base``: no tables of ours), under the same lock.
+
+    Raises:
+        UnknownRevision: as :func:`upgrade`.
+    """
     with _locked(engine) as connection:
+        _known(_current(connection))
         _run("downgrade", connection, revision)
 
 
 def check(engine: sa.Engine) -> list[str]:
-    """What differs between the tables of this version and the database, one line each.
+    """What differs between the tables and views of this version and the database, one line each.
 
-    Tables of others in the same database are not looked at.
+    Tables and views of others in the same database are not looked at.
+
+    Raises:
+        UnknownRevision: as :func:`upgrade`.
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    from rets_pipeline.warehouse.migrations import operations  # noqa: F401  compares views
+
     with engine.connect() as connection:
-        found, expected = _current(connection), head()
+        found, expected = _known(_current(connection)), head()
         differences = []
         if found != expected:
             differences.append(f"the database is at revision {found}, the software at {expected}")
@@ -126,6 +151,12 @@ def _current(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.select(_VERSION.c.version_num)).scalar_one_or_none()
+
+
+def _known(revision: str | None) -> str | None:
+    if revision is not None and revision not in revisions():
+        raise UnknownRevision(revision)
+    return revision
 
 
 @contextmanager

@@ -291,8 +291,9 @@ property_ = sa.Table(
     _text("co_list_office_key", "CoListOfficeKey"),
     _source_fields(),
     sa.Index(None, "feed", "modification_timestamp"),
-    sa.Index(None, "city"),
+    sa.Index(None, "city", "standard_status"),  # for cities alone too: most listings are active
     sa.Index(None, "list_price"),
+    sa.Index(None, "latitude", "longitude"),
     comment="Property; one row for each listing that the server offers",
 )
 

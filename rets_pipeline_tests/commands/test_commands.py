@@ -33,6 +33,7 @@ _COMMANDS = [
     "images",
     "backfill",
     "rets",
+    "db",
 ]
 
 

@@ -258,9 +258,13 @@ def test_years_come_back(number, day):
     assert values.year(str(number)) == number
     assert values.year(day.isoformat()) == Inexact(day.year)
     assert values.year(f"{day:%d/%m}/{day.year:04}") == Inexact(day.year)
+    assert values.year(f"{day:%B} {day.year:04}") == Inexact(day.year)
+    assert values.year(f"{day:%b. %d}, {day.year:04}") == Inexact(day.year)
 
 
-@pytest.mark.parametrize("text", ["0", "996", "19960", "about 1996", "1996s", "3000", "5/6"])
+@pytest.mark.parametrize(
+    "text", ["0", "996", "19960", "about 1996", "1996s", "3000", "5/6", "rebuilt 1996"]
+)
 def test_what_is_no_year_is_refused(text):
     with pytest.raises(ConversionError):
         values.year(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers
+from rets_pipeline.warehouse import ledgers, migrate
 from rets_pipeline.warehouse.engine import Warehouse, WarehouseError, transaction
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.warehouse.builders import at
@@ -50,6 +50,22 @@ def test_a_wrong_password_is_said_in_one_line(postgres_server: PostgresServer) -
 
 def test_a_database_that_does_not_exist_is_named(postgres_server: PostgresServer) -> None:
     assert '"no_such_database" does not exist' in message(postgres_server.url("no_such_database"))
+
+
+def test_a_database_that_is_newer_than_the_software(warehouse_url: str) -> None:
+    engine = sa.create_engine(warehouse_url)
+    table = migrate.VERSION_TABLE
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {table} SET version_num = '9999'")
+    with pytest.raises(
+        WarehouseError, match=r"^the warehouse .* is at revision 9999, which"
+    ) as told:
+        Warehouse.open(warehouse_url)
+    assert "\n" not in str(told.value)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {table} SET version_num = '{migrate.head()}'")
+    engine.dispose()
+    Warehouse.open(warehouse_url).close()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from rets_pipeline.warehouse import migrate
 from rets_pipeline.warehouse.types import metadata
+from rets_pipeline.warehouse.views import VIEWS
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
@@ -33,6 +36,10 @@ def names(engine: sa.Engine) -> set[str]:
     return set(sa.inspect(engine).get_table_names())
 
 
+def views(engine: sa.Engine) -> set[str]:
+    return set(sa.inspect(engine).get_view_names())
+
+
 def test_head_is_what_alembic_says():
     assert ScriptDirectory.from_config(migrate.config()).get_current_head() == migrate.head()
 
@@ -42,9 +49,11 @@ def test_up_and_down_and_up_again(engine):
     migrate.upgrade(engine)
     assert migrate.current(engine) == migrate.head()
     assert names(engine) == {*metadata.tables, migrate.VERSION_TABLE}
+    assert views(engine) == set(VIEWS)
     migrate.downgrade(engine, "base")
     assert migrate.current(engine) is None
     assert names(engine) == {migrate.VERSION_TABLE}
+    assert views(engine) == set()
     migrate.upgrade(engine)
     assert migrate.check(engine) == []
 
@@ -59,11 +68,84 @@ def test_a_difference_is_said_in_words(engine):
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE property ADD COLUMN stray TEXT")
         connection.exec_driver_sql("DROP TABLE geocode")
-        connection.exec_driver_sql("DROP INDEX ix_property_city")
+        connection.exec_driver_sql("DROP INDEX ix_property_list_price")
     found = "\n".join(migrate.check(engine))
     assert "add table: geocode" in found
     assert "remove column: property stray" in found
-    assert "add index: ix_property_city" in found
+    assert "add index: ix_property_list_price" in found
+
+
+def test_a_view_that_is_missing_or_other_is_seen(engine):
+    migrate.upgrade(engine)
+    (name,) = VIEWS
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP VIEW {name}")
+        connection.exec_driver_sql("CREATE VIEW of_others AS SELECT city FROM property")
+    assert migrate.check(engine) == [f"add view: {name}"]
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS SELECT city FROM property")
+    assert migrate.check(engine) == [f"remove view: {name}", f"add view: {name}"]
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP VIEW {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {VIEWS[name]}")
+    assert migrate.check(engine) == []
+
+
+def test_a_view_that_cannot_be_made_is_seen(engine):
+    migrate.upgrade(engine)
+    (name,) = VIEWS
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP VIEW {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS SELECT 1 AS feed")
+        connection.exec_driver_sql("ALTER TABLE property DROP COLUMN public_remarks")
+    assert migrate.check(engine) == [
+        f"remove view: {name}",
+        f"add view: {name}",
+        "add column: property public_remarks",
+    ]
+
+
+def test_a_new_revision_is_written_with_its_views(engine, monkeypatch, tmp_path):
+    """Dropped before the tables change, made after; and the other way round on the way down."""
+    migrate.upgrade(engine)
+    (name,) = VIEWS
+    other = "SELECT feed, listing_key FROM property"
+    monkeypatch.setitem(VIEWS, name, other)
+    before = migrate.config()
+    folder = tmp_path / "migrations"
+    shutil.copytree(before.get_main_option("script_location"), folder)
+    configuration = migrate.config()
+    configuration.set_main_option("script_location", str(folder))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE geocode")
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.revision(configuration, "Another view", autogenerate=True, rev_id="0002")
+    text = (folder / "versions" / "0002_another_view.py").read_text()
+    up, down = text.split("def downgrade")
+    calls = ["operations.drop_view(", "op.create_table(", "operations.create_view("]
+    assert [up.index(call) for call in calls] == sorted(up.index(call) for call in calls)
+    calls[1] = "op.drop_table("
+    assert [down.index(call) for call in calls] == sorted(down.index(call) for call in calls)
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0002")
+        assert list(sa.inspect(connection).get_columns(name))[-1]["name"] == "listing_key"
+        command.downgrade(configuration, "0001")
+    monkeypatch.undo()
+    assert not [line for line in migrate.check(engine) if name in line]
+
+
+@pytest.mark.parametrize(
+    "work", [migrate.upgrade, migrate.check, lambda engine: migrate.downgrade(engine, "base")]
+)
+def test_a_database_that_is_newer_than_the_software_is_left_alone(engine, work):
+    migrate.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(migrate.UnknownRevision, match="9999, which this version of rets-pipeline"):
+        work(engine)
+    assert names(engine) == {*metadata.tables, migrate.VERSION_TABLE}
 
 
 def test_a_database_without_tables_is_not_well(engine):

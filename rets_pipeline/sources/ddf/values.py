@@ -91,6 +91,12 @@ def stories(text: str) -> Decimal | Inexact:
 _YEAR = re.compile(r"([12][0-9]{3})(?:\.0*)?")
 _YEAR_FIRST = re.compile(r"([12][0-9]{3})[-/][0-9]{1,2}(?:[-/][0-9]{1,2})?(?:[T ].*)?", re.DOTALL)
 _YEAR_LAST = re.compile(r"[0-9]{1,2}[-/](?:[0-9]{1,2}[-/])?([12][0-9]{3})(?: .*)?", re.DOTALL)
+# English and French, in full or cut: "June 2021", "Sept. 3, 2021", "février 2021"
+_YEAR_AND_MONTH = re.compile(
+    r"(?:jan|feb|fév|fev|mar|apr|avr|may|mai|jun|juin|jul|juil|aug|aoû|aou|sep|oct|nov|dec|déc)"
+    r"[a-zéû]*\.?(?: [0-9]{1,2})?,? ([12][0-9]{3})",
+    re.IGNORECASE,
+)
 
 
 def year(text: str) -> int | Inexact:
@@ -98,7 +104,8 @@ def year(text: str) -> int | Inexact:
     match = _YEAR.fullmatch(text)
     if match is not None:
         return int(match.group(1))
-    match = _YEAR_FIRST.fullmatch(text) or _YEAR_LAST.fullmatch(text)
+    forms = (_YEAR_FIRST, _YEAR_LAST, _YEAR_AND_MONTH)
+    match = next(filter(None, (form.fullmatch(text) for form in forms)), None)
     if match is None:
         raise ConversionError("not a year")
     return Inexact(int(match.group(1)))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from rets_pipeline.warehouse import types
+${imports if imports else ""}
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

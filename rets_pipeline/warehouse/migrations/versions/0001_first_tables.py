@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from rets_pipeline.warehouse import types
+from rets_pipeline.warehouse.migrations import operations
 
 revision = "0001"
 down_revision = None
@@ -1056,12 +1057,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_property")),
         comment="Property; one row for each listing that the server offers",
     )
-    op.create_index(op.f("ix_property_city"), "property", ["city"], unique=False)
+    op.create_index(
+        op.f("ix_property_city_standard_status"),
+        "property",
+        ["city", "standard_status"],
+        unique=False,
+    )
     op.create_index(
         op.f("ix_property_feed_modification_timestamp"),
         "property",
         ["feed", "modification_timestamp"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_property_latitude_longitude"), "property", ["latitude", "longitude"], unique=False
     )
     op.create_index(op.f("ix_property_list_price"), "property", ["list_price"], unique=False)
     op.create_table(
@@ -1328,10 +1337,92 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_tombstone")),
         comment="What remains of a listing that is gone",
     )
+    operations.create_view(
+        "current_listings",
+        """
+    SELECT
+        p.feed, p.listing_key, p.listing_id, p.list_aor_key, p.standard_status,
+        p.property_type, p.property_sub_type, p.transaction_type, p.modification_timestamp,
+        p.listing_contract_date, p.listing_url, p.list_price, p.price_per_time,
+        p.price_per_unit, p.lease_amount, p.lease_amount_frequency, p.lease_per_unit,
+        p.existing_lease_type, p.lease_term_remaining, p.lease_term_remaining_freq,
+        p.association_fee, p.association_fee_frequency, p.association_fee_includes,
+        p.association_name, p.ownership, p.public_remarks, p.location_description,
+        p.additional_information_indicator, p.unparsed_address, p.street_address,
+        p.address_line1, p.address_line2, p.street_number, p.street_dir_prefix, p.street_name,
+        p.street_suffix, p.street_dir_suffix, p.street_additional_info, p.unit_number,
+        p.box_number, p.city, p.state_or_province, p.postal_code, p.country, p.city_region,
+        p.community_name, p.subdivision_name, p.latitude, p.longitude,
+        p.property_time_zone_name, p.structure_type, p.architectural_style,
+        p.construction_status, p.construction_style_attachment, p.construction_style_other,
+        p.construction_style_split_level, p.construction_materials, p.exterior_finish,
+        p.bedrooms_total, p.bedrooms_above_grade, p.bedrooms_below_grade,
+        p.bathrooms_total_integer, p.bathrooms_partial, p.stories, p.year_built,
+        p.year_built_effective, p.renovated_date, p.age, p.unit_type, p.size_exterior,
+        p.size_exterior_units, p.living_area, p.living_area_units, p.size_interior_finished,
+        p.size_interior_finished_units, p.total_finished_area, p.total_finished_area_units,
+        p.basement, p.basement_development, p.basement_features, p.appliances,
+        p.building_features, p.heating, p.heating_fuel, p.cooling, p.fireplace_yn,
+        p.fireplaces_total, p.fireplace_features, p.fireplace_fuel, p.fixture, p.flooring,
+        p.foundation_details, p.roof, p.roof_style, p.security_features, p.electric,
+        p.water_source, p.amperage, p.ceiling_height, p.ceiling_height_units, p.ceiling_type,
+        p.clear_ceiling_height, p.store_front, p.anchors_co_tenants, p.vacancy_rate,
+        p.boma_rating, p.energuide_rating, p.leeds_category, p.leeds_rating, p.uffi,
+        p.lot_size_area, p.lot_size_units, p.lot_size_acres, p.lot_size_square_feet,
+        p.lot_size_dimensions, p.lot_size_irregular, p.frontage_length,
+        p.frontage_length_numeric, p.frontage_length_numeric_units, p.size_depth,
+        p.size_depth_units, p.acreage, p.divisible, p.cleared_total, p.cleared_total_units,
+        p.pasture_area, p.farm_land_area_units, p.tiled_total, p.tiled_total_units,
+        p.fence_total, p.fence_total_units, p.fencing, p.sewer, p.access_type, p.current_use,
+        p.landscape_features, p.land_amenities, p.topography, p.fronts_on, p.land_disposition,
+        p.soil_evaluation, p.soil_type, p.surface_water, p.amenities_near_by,
+        p.community_features, p.features, p.pool_features, p.pool_type, p.view,
+        p.waterfront_features, p.water_body_name, p.other_structures, p.other_equipment,
+        p.rental_equipment_type, p.storage_type, p.road_surface_type, p.irrigation_source,
+        p.documents_available, p.communication_type, p.crop, p.easement, p.farm_type,
+        p.live_stock_type, p.loading_type, p.machinery, p.right_type, p.sign_type,
+        p.utilities, p.utilities_available, p.parking_total, p.parking_features,
+        p.parking_spaces, p.zoning, p.zoning_description, p.municipal_id, p.plan,
+        p.number_of_buildings, p.business_type, p.business_sub_type, p.business_name,
+        p.franchise, p.year_established, p.established_date, p.operating_since,
+        p.photos_count, p.photos_change_timestamp, p.brochure_link, p.map_url, p.photo_link,
+        p.sound_link, p.video_link, p.social_media_website, p.list_agent_key,
+        p.list_office_key, p.co_list_agent_key, p.co_list_office_key, p.source_fields,
+        a.member_full_name AS list_agent_full_name,
+        o.office_name AS list_office_name,
+        i.media_key AS first_image_media_key,
+        i.media_url AS first_image_url,
+        COALESCE(
+            (
+                SELECT f.blob_key FROM media_file f
+                WHERE f.feed = i.feed AND f.listing_key = i.listing_key
+                    AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+                    AND f.change_token = i.change_token
+                ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
+            ),
+            (
+                SELECT f.blob_key FROM media_file f
+                WHERE f.feed = i.feed AND f.listing_key = i.listing_key
+                    AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+                ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
+            )
+        ) AS first_image_blob_key
+    FROM property p
+    LEFT JOIN member a ON a.feed = p.feed AND a.member_key = p.list_agent_key
+    LEFT JOIN office o ON o.feed = p.feed AND o.office_key = p.list_office_key
+    LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
+        SELECT m.media_key FROM media m
+        WHERE m.feed = p.feed AND m.listing_key = p.listing_key
+        ORDER BY CASE WHEN m."order" IS NULL THEN 2 ELSE 1 END, m."order", m.media_key
+        LIMIT 1
+    )
+    """,
+    )
 
 
 def downgrade() -> None:
     """Take the schema back to the revision before."""
+    operations.drop_view("current_listings")
     op.drop_table("tombstone")
     op.drop_table("social_media")
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
@@ -1346,8 +1437,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_property_member_feed_member_key"), table_name="property_member")
     op.drop_table("property_member")
     op.drop_index(op.f("ix_property_list_price"), table_name="property")
+    op.drop_index(op.f("ix_property_latitude_longitude"), table_name="property")
     op.drop_index(op.f("ix_property_feed_modification_timestamp"), table_name="property")
-    op.drop_index(op.f("ix_property_city"), table_name="property")
+    op.drop_index(op.f("ix_property_city_standard_status"), table_name="property")
     op.drop_table("property")
     op.drop_table("other_phone")
     op.drop_table("open_house")

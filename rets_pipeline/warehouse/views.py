@@ -1,0 +1,56 @@
+"""Views, for people who write SQL.
+
+What belongs here: the queries of views, in words that every database understands. What does not:
+making them (the revisions in ``migrations``), and queries of our own: nothing of ours reads a view.
+
+A revision that changes a table drops the views on it first and makes them again.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from rets_pipeline.warehouse.tables import property_
+
+
+def _current_listings() -> str:
+    names = ", ".join(f"p.{column.name}" for column in property_.columns)
+    columns = textwrap.fill(names, 90, initial_indent="    ", subsequent_indent="    ")
+    return f"""
+SELECT
+{columns},
+    a.member_full_name AS list_agent_full_name,
+    o.office_name AS list_office_name,
+    i.media_key AS first_image_media_key,
+    i.media_url AS first_image_url,
+    COALESCE(
+        (
+            SELECT f.blob_key FROM media_file f
+            WHERE f.feed = i.feed AND f.listing_key = i.listing_key
+                AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+                AND f.change_token = i.change_token
+            ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
+        ),
+        (
+            SELECT f.blob_key FROM media_file f
+            WHERE f.feed = i.feed AND f.listing_key = i.listing_key
+                AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+            ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
+        )
+    ) AS first_image_blob_key
+FROM property p
+LEFT JOIN member a ON a.feed = p.feed AND a.member_key = p.list_agent_key
+LEFT JOIN office o ON o.feed = p.feed AND o.office_key = p.list_office_key
+LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
+    SELECT m.media_key FROM media m
+    WHERE m.feed = p.feed AND m.listing_key = p.listing_key
+    ORDER BY CASE WHEN m."order" IS NULL THEN 2 ELSE 1 END, m."order", m.media_key
+    LIMIT 1
+)
+"""  # noqa: S608
+
+
+#: By name. ``current_listings``: each listing with its list agent, its list office and its first
+#: image: the address that the payload names, and the key of the blob that is held of it: that of
+#: the image as it is now or else as it was, the large one or else the next smaller.
+VIEWS: dict[str, str] = {"current_listings": _current_listings()}
