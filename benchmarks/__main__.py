@@ -31,6 +31,7 @@ def main() -> int:
     parts: dict[str, Callable[[], list[Figure]]] = {
         "parse": listings_parse.parse,
         "load": listings_load.load,
+        "reload": listings_load.reload,
         "stream": listings_load.stream,
         "changes": listings_changes.changes,
         "memory": listings_memory.memory,

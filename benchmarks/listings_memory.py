@@ -59,24 +59,23 @@ def load_many(url: str, folder: str, turns: str) -> None:
     manifest, and so of the memory that grows with it.
     """
     source, warehouse = DdfSource(), Warehouse(url)
-    with apply.collector_paused():
-        for turn in range(int(turns)):
-            with warehouse.writing() as connection:
-                pull = pulls.begin(connection, FEED, "listings", prefix="x", day=DAY)
-                into = Load(connection, pull, {})
-                for path in sorted(Path(folder).iterdir()):
-                    data = renamed(path.read_bytes(), turn)
-                    page = Page(data, source.detail_record)
-                    heads = [source.head(record) for record in page.records]
-                    known = into.known(heads)
-                    listings = [
-                        read_record(source, page, record, head)
-                        for record, head in zip(page.records, heads, strict=True)
-                        if head.key not in known
-                    ]
-                    into.batch(listings)  # type: ignore[arg-type]
-                    if into.counts.new % len(keys_of(data)):
-                        raise AssertionError(f"not all listings are new: {into.counts}")
+    for turn in range(int(turns)):
+        with warehouse.writing() as connection, apply.collector_paused():
+            pull = pulls.begin(connection, FEED, "listings", prefix="x", day=DAY)
+            into = Load(connection, pull, {})
+            for path in sorted(Path(folder).iterdir()):
+                data = renamed(path.read_bytes(), turn)
+                page = Page(data, source.detail_record)
+                heads = [source.head(record) for record in page.records]
+                known = into.known(heads)
+                listings = [
+                    read_record(source, page, record, head)
+                    for record, head in zip(page.records, heads, strict=True)
+                    if head.key not in known
+                ]
+                into.batch(listings)  # type: ignore[arg-type]
+                if into.counts.new % len(keys_of(data)):
+                    raise AssertionError(f"not all listings are new: {into.counts}")
     warehouse.close()
 
 

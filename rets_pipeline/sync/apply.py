@@ -46,8 +46,9 @@ logger = logging.getLogger(__name__)
 #: records read and loaded together; so many fit into memory, whatever their number in all
 RECORDS_AT_ONCE = 500
 
-#: pages that are worth a process of their own to read them; its start takes half a second
-LARGE_LOAD = 30
+#: pages that are worth a process of their own to read them: its start takes as long as some
+#: fifteen of them do
+LARGE_LOAD = 60
 
 #: a record's head, and what reads it
 _Waiting = tuple[RecordHead, Callable[[], Parsed | Unparsed]]
