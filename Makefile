@@ -14,6 +14,8 @@ INSTALLED_TEST := .venv/.installed-test
 # make PYTHON=/path/to/python chooses another one; make test PYTEST='-k archive' chooses tests.
 PYTHON ?=
 PYTEST ?=
+# Of the tests: more than two processors, since many tests wait for servers and other processes.
+WORKERS ?= 4
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 # As `activate` would: dg warns when the active environment is not the project's.
@@ -38,14 +40,14 @@ dev: $(INSTALLED) .env ## open Dagster's UI on the demo's data
 test: lint ## all checks and all tests, on real Postgres and S3 servers
 	$(BIN)/dg check defs
 	$(BIN)/dagster definitions validate -w workspace.yaml
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
 test-fast: $(INSTALLED_TEST) ## the tests that take no more than some seconds each
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(PYTEST)
 
 lives: $(INSTALLED_TEST) ## kill syncs at random moments, for a night: make lives LIVES=300 FIRST=1000
 	RETS_PIPELINE_LIVES=$(or $(LIVES),300) RETS_PIPELINE_FIRST_LIFE=$(or $(FIRST),1) \
-		$(BIN)/python -m pytest -n 2 --dist worksteal rets_pipeline_tests/convergence $(PYTEST)
+		$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal rets_pipeline_tests/convergence $(PYTEST)
 
 bench: $(INSTALLED_TEST) ## every speed and size beside its limit, in one table (about ten minutes)
 	@test -d benchmarks/.peers || echo "python -m benchmarks --install-peers compares with others, too"
