@@ -29,8 +29,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: at the end, workers must not wait for one that has begun late."""
+    """The longest first: at the end, workers must not wait for one that has begun late.
+
+    Slow ones that run on both backends are left to the night on the embedded one.
+    """
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if item.get_closest_marker("slow") and parameters == {"backend": "embedded"}:
+            item.add_marker("nightly")
     items.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
     items.sort(key=lambda item: not item.get_closest_marker("slow"))
 

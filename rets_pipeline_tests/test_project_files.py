@@ -140,7 +140,7 @@ class TestMake:
             "lint-imports",
             "dg check defs",
             "dagster definitions validate -w workspace.yaml",
-            "-m pytest -n 2",
+            "-m pytest -n ",
         ]
         places = [steps.index(f".venv/bin/{step}") for step in wanted[:-1]]
         assert places == sorted(places)

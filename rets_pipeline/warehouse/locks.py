@@ -10,6 +10,7 @@ database, which the operating system frees when the process dies.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -17,8 +18,9 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import psycopg
 import sqlalchemy as sa
 
 from rets_pipeline.warehouse.engine import Warehouse, WarehouseError
@@ -105,8 +107,18 @@ class RunLock:
             self._file.close()
             self._file = None
         else:
-            self.connection.invalidate()  # ends the session, and with it the lock
+            self._unlock()
+            self.connection.invalidate()  # ends the session, and with it what it holds
         self.connection.close()
+
+    def _unlock(self) -> None:
+        """Say so, since the server notices a session's end some time later."""
+        session: Any = self._session
+        if session is None:
+            return  # it was never taken
+        with contextlib.suppress(psycopg.Error):
+            session.rollback()
+            session.execute("SELECT pg_advisory_unlock_all()")
 
     def _bind(self, name: str) -> None:
         """Refuse every transaction on another session than the one that has the lock.
