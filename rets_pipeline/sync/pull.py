@@ -113,7 +113,7 @@ def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
     """Keys to fetch, the latest timestamps first. The run's connection is in use meanwhile."""
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
+        difference.loaded(connection, master.batches(mirror.archive)),
     ):
         yield from difference.to_fetch(
             connection, mirror.feed.name, datetime.now(UTC), master.resource

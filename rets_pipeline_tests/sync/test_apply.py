@@ -294,7 +294,7 @@ def test_a_replay_brings_back_nothing_gone(mirror: Mirror, warehouse: Warehouse)
     found = store_master_list(mirror, {"1": START})
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, found.timestamps(mirror.archive)),
+        difference.loaded(connection, found.batches(mirror.archive)),
     ):
         deletion.remove(connection, found.pull)
     done = replay(mirror, DayRange(DAY, DAY))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from rets_pipeline.sources.base import Problem
-from rets_pipeline.warehouse import difference, ledgers, pulls, runs
+from rets_pipeline.warehouse import ledgers, pulls, runs
 from rets_pipeline.warehouse.deletion import remove
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Refused
 from rets_pipeline_tests.warehouse import people
-from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, listing, pull_at
+from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, holding, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import rows
 
 
@@ -85,7 +85,7 @@ def test_a_feed_in_numbers(warehouse: Warehouse) -> None:
     with warehouse.writing() as connection:
         master = begin(connection, 1, kind="master_list", complete=False)
         pulls.complete(connection, master, records=3, size=1, requests=1)
-        with difference.loaded(connection, [("1", None), ("2", None), ("4", None)]):
+        with holding(connection, [("1", None), ("2", None), ("4", None)]):
             remove(connection, master)
         begin(connection, 2, kind="master_list", complete=False)
     start(warehouse, "first")
