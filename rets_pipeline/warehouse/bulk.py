@@ -200,13 +200,13 @@ def _copy_postgres(
 def _without_zones(batch: pa.RecordBatch) -> pa.RecordBatch:
     import pyarrow as pa
 
-    naive = [
-        field.with_type(pa.timestamp(field.type.unit))
-        if pa.types.is_timestamp(field.type)
-        else field
-        for field in batch.schema
+    columns = [
+        column.view(pa.timestamp(column.type.unit))
+        if pa.types.is_timestamp(column.type)
+        else column
+        for column in batch.columns
     ]
-    return batch.cast(pa.schema(naive))
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 @contextmanager
