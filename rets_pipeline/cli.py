@@ -125,13 +125,13 @@ def check(
     from rets_pipeline.commands import check as checks
 
     faults = 0
-    for finding in checks.check(settings, feeds):
+    for finding in checks.check(settings, feeds, {} if feed else settings.broken):
         if finding.fault is None:
             told = escape(f"{finding.what}: {finding.detail}")
             console.print(f"[green]works[/]  {told}", soft_wrap=True)
         else:
             faults += 1
-            errors.print(f"[red]error[/]  {finding.what}: ", end="")
+            errors.print(f"[red]error[/]  {escape(finding.what)}: ", end="")
             errors.print(finding.fault, markup=False)
     if faults:
         raise typer.Exit(2)
@@ -167,6 +167,12 @@ def status(
     warehouse = Warehouse.open(settings.database_url)
     console.print(states.table(warehouse, feeds))
     warehouse.close()
+    broken = {} if feed else settings.broken
+    for fault in broken.values():
+        errors.print("[red]error:[/] ", end="")
+        errors.print(fault, markup=False)
+    if broken:
+        raise typer.Exit(2)
 
 
 @app.command()

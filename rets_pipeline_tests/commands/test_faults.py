@@ -331,3 +331,20 @@ def _assert_nowhere(project: Project, secret: bytes) -> None:
     assert len(kept) > 5
     for path in kept:
         assert secret not in path.read_bytes(), path
+
+
+def test_a_wrong_entry_is_told_and_stops_no_other_feed(
+    project: Project, feed: dict[str, Any]
+) -> None:
+    project.write_feeds({"[red]east": {**feed, "cadence_minutes": 7}, FEED: feed})
+    done = project.run("check")
+    assert done.status == 2
+    assert done.fault().startswith("error  feed [red]east: feeds.yaml: feed '[red]east': ")
+    assert f"works  feed {FEED}: " in done.stdout
+    done = project.run("sync", FEED)
+    assert (done.status, done.stderr) == (0, "")
+    done = project.run("status")
+    assert done.status == 2
+    assert "live listings" in done.stdout
+    assert done.fault().startswith("error: feeds.yaml: feed '[red]east': ")
+    assert project.run("status", FEED).status == 0
