@@ -230,6 +230,23 @@ class Settings(BaseModel):
             raise SettingsError(_one_line(error)) from None
 
 
+def log_form(environ: Mapping[str, str] | None = None) -> Literal["text", "json"] | None:
+    """How runs write lines to standard error, from ``RETS_PIPELINE_LOG``; None: not at all.
+
+    Raises:
+        SettingsError: it is neither empty nor ``text`` nor ``json``.
+    """
+    environ = os.environ if environ is None else environ
+    text = environ.get("RETS_PIPELINE_LOG", "").strip().lower()
+    if text == "text":
+        return "text"
+    if text == "json":
+        return "json"
+    if text:
+        raise SettingsError(f"RETS_PIPELINE_LOG: {text!r} is neither text nor json")
+    return None
+
+
 def read_feeds(
     path: Path, environ: Mapping[str, str]
 ) -> tuple[dict[str, FeedConfig], dict[str, str]]:
