@@ -74,6 +74,7 @@ def compare(mirror: Mirror, master: MasterList, counts: ChangeCounts) -> Iterato
         if len(batch) >= _BATCH:
             yield Changes(master, batch)
             batch = []
+    mirror.note("changes", **counts.kinds)
     yield Changes(master, batch)
 
 

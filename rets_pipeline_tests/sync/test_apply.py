@@ -383,4 +383,4 @@ def test_a_process_that_is_killed_in_the_middle_leaves_nothing_half(
     assert states(warehouse) == {stored.pull.pull_id: ("applied", None)}
     table = ledgers.run_ledger
     results = {row.run_id: row.result for row in rows(warehouse, sa.select(table))}
-    assert sorted(results.values(), key=str) == [None, "succeeded", "succeeded"]
+    assert sorted(results.values(), key=str) == ["killed", "succeeded", "succeeded"]

@@ -14,9 +14,13 @@ from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, holdi
 from rets_pipeline_tests.warehouse.databases import rows
 
 
-def start(warehouse: Warehouse, run_id: str, *, feed: str = FEED, job: str = "sync") -> None:
+def start(
+    warehouse: Warehouse, run_id: str, *, feed: str = FEED, job: str = "sync", lock: str = "feed"
+) -> None:
     with warehouse.writing() as connection:
-        runs.begin(connection, run_id=run_id, feed=feed, job=job, software_version="1")
+        runs.begin(
+            connection, run_id=run_id, feed=feed, job=job, software_version="1", lock_name=lock
+        )
 
 
 def end(warehouse: Warehouse, run_id: str, result: str | None, *actions: str) -> None:
@@ -65,6 +69,28 @@ def test_a_run_that_is_continued_starts_anew(warehouse: Warehouse) -> None:
         (FEED, None, []),
         ("other", None, []),
     ]
+
+
+def test_a_run_that_was_killed_is_marked_when_its_lock_is_taken_again(
+    warehouse: Warehouse,
+) -> None:
+    start(warehouse, "1")
+    start(warehouse, "2", job="images", lock="images")
+    start(warehouse, "3", feed="other")
+    end(warehouse, "1", None, "one")
+    start(warehouse, "4")  # whoever has the lock knows that nobody else has
+    end(warehouse, "4", "failed")
+    start(warehouse, "5", job="backfill")
+    found = rows(warehouse, sa.select(ledgers.run_ledger).order_by("run_id"))
+    assert [(row.run_id, row.result) for row in found] == [
+        ("1", "killed"),
+        ("2", None),
+        ("3", None),
+        ("4", "failed"),
+        ("5", None),
+    ]
+    assert found[0].ended_at is None
+    assert found[0].actions == [{"action": "one"}]
 
 
 def test_an_empty_warehouse_in_numbers(warehouse: Warehouse) -> None:
