@@ -35,7 +35,11 @@ def _lines(actions: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
             action["action"],
         )
         # What is fetched says less than what became of it.
-        numbers = {key: value for key, value in action.items() if key not in (*_HOW, name)}
+        numbers = {
+            key: value
+            for key, value in action.items()
+            if key not in (*_HOW, name) and not isinstance(value, list)  # keys: SQL tells them
+        }
         line = next((line for line in lines if line[0] == name and name in kinds.values()), None)
         if line is None:
             lines.append((name, numbers))

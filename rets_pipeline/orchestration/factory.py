@@ -14,10 +14,13 @@ import dagster as dg
 from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.checks import feed_checks
+from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
+from rets_pipeline.orchestration.nightly import event_log_schedule, nightly_schedules
 from rets_pipeline.orchestration.people import people, people_assets
+from rets_pipeline.orchestration.reconcile import reconcile_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
 from rets_pipeline.settings import Settings
@@ -48,14 +51,27 @@ def build_defs(
         assets=[
             asset
             for feed in feeds
-            for asset in (*feed_assets(feed, kinds), *people_assets(feed, kinds))
+            for asset in (
+                *feed_assets(feed, kinds),
+                *people_assets(feed, kinds),
+                *reconcile_assets(feed, kinds),
+            )
         ],
         asset_checks=[check for feed in feeds for check in feed_checks(feed)],
-        jobs=[job for feed in feeds for job in feed_jobs(feed)],
+        jobs=[
+            *(job for feed in feeds for job in feed_jobs(feed)),
+            event_log_job(settings.event_log_days),
+        ],
         schedules=[
-            schedule
-            for feed in feeds
-            for schedule in feed_schedules(feed, running=settings.automation)
+            *(
+                schedule
+                for feed in feeds
+                for schedule in (
+                    *feed_schedules(feed, running=settings.automation),
+                    *nightly_schedules(feed, running=settings.automation),
+                )
+            ),
+            event_log_schedule(running=settings.automation),
         ],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,

@@ -29,6 +29,8 @@ _COMMANDS = [
     "mapping",
     "status",
     "sync",
+    "reconcile",
+    "retention",
     "members",
     "images",
     "backfill",
