@@ -35,19 +35,19 @@ def master_lists(
         connection: of the holder of the feed's lock, so that none is on its way.
         feed: its name.
         resource: that they are of.
-        thin_before: of those requested earlier, the last complete one of each UTC day stays.
+        thin_before: those requested earlier go, unless they are the last complete one of their
+            UTC day.
         forget_before: of those requested earlier, none.
     """
     newest = pulls.newest_master_list(connection, feed, resource)
     found: list[Pull] = []
     days: set[date] = set()
     for item in reversed(pulls.of_kind(connection, feed, resource.master_list_kind)):
-        if item.requested_at >= thin_before or (newest and item.pull_id == newest.pull_id):
-            continue
-        day = item.requested_at.date()
-        if item.state != "complete" or item.requested_at < forget_before or day in days:
+        day, complete = item.requested_at.date(), item.state == "complete"
+        kept = item.requested_at >= thin_before or (newest and item.pull_id == newest.pull_id)
+        if not kept and (not complete or item.requested_at < forget_before or day in days):
             found.append(item)
-        else:
+        elif complete:
             days.add(day)
     return found
 
