@@ -114,7 +114,7 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
 
     Runs that the UI starts from assets carry no tag of ours; their asset keys tell.
     """
-    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS)
+    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS, naming.AUDITS, naming.RETENTION)
     talking = {naming.asset_key(feed, name) for name in names}
     for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE)):
         tagged = run.tags.get(naming.FEED_TAG) == feed and run.job_name != naming.images_job(feed)
