@@ -66,9 +66,19 @@ class PhotoSettings(BaseModel):
     hosts: tuple[str, ...] = Field(
         default=(), description="hosts that images may come from; `*.example.com` for all below"
     )
-    connections: int = Field(default=8, ge=1, le=64)
+    connections: int = Field(default=16, ge=1, le=64, description="downloads at the same time")
+    connections_per_host: int | None = Field(
+        default=None, ge=1, le=64, description="of them to one host; None: all"
+    )
+    requests_per_second: float | None = Field(
+        default=None, gt=0, description="to one host; None: no limit"
+    )
+    timeout_seconds: float = Field(
+        default=120, gt=0, le=3_600, description="of one request for an image, to its last byte"
+    )
     max_bytes: int = Field(default=30_000_000, ge=1_000, description="of one image")
     per_run: int = Field(default=50_000, ge=1, description="images handled by one run")
+    bytes_per_run: int = Field(default=20_000_000_000, ge=1, description="loaded by one run")
     allow_private_addresses: bool = Field(
         default=False, description="only for a server on the same machine, such as the sandbox"
     )

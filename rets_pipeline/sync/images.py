@@ -1,7 +1,7 @@
 """Images in step with the payloads.
 
 What belongs here: which images move, load and go, and in which order. What does not: HTTP
-(``downloads``) and SQL (``warehouse.media``).
+(``downloads``), many at once (``transfer``) and SQL (``warehouse.media``).
 
 The order matters: what is held already moves to where the payload names it now, the rest is
 downloaded, rows that no payload names go, and last the blobs that no row refers to.
@@ -9,29 +9,38 @@ downloaded, rows that no payload names go, and last the blobs that no row refers
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import contextlib
+import logging
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
-from typing import Any
 
 import sqlalchemy as sa
 
-from rets_pipeline.archive import safe_segment
-from rets_pipeline.sync.downloads import Downloader, Image, ImageAbsent, ImageRefused
+from rets_pipeline.archive import Archive, safe_segment
+from rets_pipeline.sync.downloads import ImageAbsent, ImageRefused, ImageUnchanged, Validators
 from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.received import NotAnImage, Received
+from rets_pipeline.sync.transfer import Transfer
 from rets_pipeline.warehouse import media
 from rets_pipeline.warehouse.engine import transaction
-from rets_pipeline.warehouse.media import Held, Wanted
+from rets_pipeline.warehouse.media import FileRow, Held, Wanted
+
+logger = logging.getLogger(__name__)
 
 _FIRST_DELAY = timedelta(minutes=15)
 _LONGEST_DELAY = timedelta(days=2)
-#: rows written in one transaction
+#: rows written in one transaction, if so many come within the seconds
 _ROWS = 100
+_ROWS_SECONDS = 0.5
 #: listings whose images move in one transaction
 _LISTINGS = 200
+#: images that are prepared while others load
+_AHEAD = 1_000
+#: a blob's key is its content, so it never changes
+_CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
 @dataclass(slots=True)
@@ -41,8 +50,10 @@ class ImageCounts:
     wanted: int = 0
     moved: int = 0  # the same bytes under another key, nothing loaded
     stored: int = 0
+    unchanged: int = 0  # the host says that the bytes under a new token are those that are held
     absent: int = 0
     failed: int = 0
+    postponed: int = 0  # left for another run: the host is unwell, or the budget is used up
     removed: int = 0
     blobs_deleted: int = 0
     bytes: int = 0
@@ -59,7 +70,7 @@ def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
 
 
 def mirror_images(mirror: Mirror) -> ImageCounts:
-    """One bounded batch: at most ``photos.per_run`` images; the next run goes on."""
+    """One bounded batch: ``photos.per_run`` images, ``photos.bytes_per_run``; the next goes on."""
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
     loose: list[str] = []
@@ -67,10 +78,8 @@ def mirror_images(mirror: Mirror) -> ImageCounts:
     with transaction(connection):
         lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run)
     counts.wanted = len(lacking)
-    to_load = _move(mirror, lacking, counts, loose)
-    with Downloader(photos, mirror.feed.user_agent) as downloader:
-        _load(mirror, to_load, downloader.get, counts, loose)
-        counts.requests = downloader.requests
+    if lacking:
+        _Loading(mirror, counts, loose).all_of(lacking)
     counts.removed, counts.blobs_deleted = remove_unnamed(mirror, loose)
     mirror.note("images", **{name: getattr(counts, name) for name in ImageCounts.__slots__})
     return counts
@@ -95,40 +104,205 @@ def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]
     return rows, mirror.archive.delete(unused) if unused else 0
 
 
-def _move(
-    mirror: Mirror, lacking: list[Wanted], counts: ImageCounts, loose: list[str]
-) -> list[Wanted]:
-    """Photos that changed places keep their bytes.
+@dataclass(frozen=True, slots=True)
+class ToLoad:
+    """An image to load, with what is held of its listing.
 
-    Returns:
-        What has to be downloaded.
+    Attributes:
+        feed: its name.
+        archive: where its bytes go.
+        image: as the payload names it.
+        held: in its place, under another token.
+        known: hashes of what is held of the listing: equal bytes are stored once.
     """
-    to_load: list[Wanted] = []
-    feed = mirror.feed.name
-    connection = lock(mirror)
-    for images in _by_listing(lacking, _LISTINGS):
-        with transaction(connection):
+
+    feed: str
+    archive: Archive
+    image: Wanted
+    held: Held | None
+    known: frozenset[str]
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.image.url
+
+    @property
+    def validators(self) -> Validators | None:
+        """Of the bytes in its place; they say nothing about another address."""
+        if self.held is None or self.held.row["source_url"] != self.url:
+            return None
+        return Validators(self.held.row["etag"], self.held.row["last_modified"])
+
+    def stored(self, received: Received) -> FileRow:
+        """Blob first; the row, which the caller writes, second."""
+        picture = received.picture()
+        key = "/".join(
+            (
+                "images",
+                self.feed,
+                safe_segment(self.image.listing_key),
+                f"{picture.content_hash}.{picture.kind.extension}",
+            )
+        )
+        if picture.content_hash not in self.known:
+            self.archive.put(
+                key,
+                received.content(),
+                content_type=picture.kind.content_type,
+                cache_control=_CACHE_CONTROL,
+            )
+        return media.row_of(
+            self.image,
+            state="stored",
+            blob_key=key,
+            content_hash=picture.content_hash,
+            content_type=picture.kind.content_type,
+            bytes=picture.bytes,
+            width=picture.width,
+            height=picture.height,
+            source_url=self.url,
+            etag=received.etag,
+            last_modified=received.last_modified,
+            stored_at=_now(),
+        )
+
+    def failed(self, error: Exception) -> FileRow:
+        """A state rather than an exception.
+
+        Raises:
+            Exception: the error itself, when it is none of an image.
+        """
+        if isinstance(error, ImageUnchanged) and self.held is not None:
+            return _row_of_held(self.image, self.held)
+        if isinstance(error, ImageAbsent):
+            return self._row_of_failure("absent", str(error))
+        if isinstance(error, ImageRefused):
+            return self._row_of_failure("failed", str(error), error.retry_after)
+        if isinstance(error, NotAnImage):
+            place = self.url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+            return self._row_of_failure("failed", f"{place}: {error}")
+        raise error
+
+    def _row_of_failure(self, state: str, reason: str, retry_after: float | None = None) -> FileRow:
+        attempts = self.image.attempts + 1
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 16))
+        # Not all at once: what failed together need not come back together.
+        delay = max(delay * random.uniform(0.9, 1.1), timedelta(seconds=retry_after or 0))
+        return media.row_of(
+            self.image, state=state, reason=reason, attempts=attempts, next_attempt=_now() + delay
+        )
+
+
+class _Loading:
+    """The images of one run: moved or loaded, and their rows written.
+
+    While some load, the next listings are prepared, and rows are written, on this thread.
+    """
+
+    def __init__(self, mirror: Mirror, counts: ImageCounts, loose: list[str]) -> None:
+        self._mirror = mirror
+        self._feed = mirror.feed.name
+        self._counts = counts
+        self._loose = loose
+        self._connection = lock(mirror)
+        self._done = 0
+        self._started = _now()
+
+    def all_of(self, lacking: list[Wanted]) -> None:
+        """Move what is held already, load the rest."""
+        photos, counts = self._mirror.feed.photos, self._counts
+        pages = _by_listing(lacking, _LISTINGS)
+        self._mirror.progress("images", 0, len(lacking))
+        with Transfer(photos, self._mirror.feed.user_agent) as transfer:
+            try:
+                self._exchange(transfer, pages)
+            except BaseException:
+                # What has come is kept, so that nobody has to ask for it again.
+                rows = transfer.end()
+                with contextlib.suppress(sa.exc.SQLAlchemyError):
+                    self._write(rows)
+                raise
+            finally:
+                counts.requests = transfer.requests
+                counts.postponed += transfer.postponed
+            alone = transfer.hosts_left_alone
+        if alone:
+            logger.warning("feed %s: left alone for now: %s", self._feed, ", ".join(alone))
+
+    def _exchange(self, transfer: Transfer, pages: Iterator[list[Wanted]]) -> None:
+        counts, total = self._counts, self._counts.wanted
+        budget = self._mirror.feed.photos.bytes_per_run
+        more = True
+        while more or transfer.waiting:
+            while more and transfer.waiting < _AHEAD:
+                page = next(pages, None)
+                more = page is not None
+                transfer.give(self._moved(page or []))
+            self._write(transfer.take(_ROWS, _ROWS_SECONDS))
+            self._mirror.progress("images", self._done, total)
+            if counts.bytes >= budget and (more or transfer.waiting):
+                counts.postponed += transfer.drop() + sum(map(len, pages))
+                more = False
+
+    def _moved(self, images: list[Wanted]) -> list[ToLoad]:
+        """Photos that changed places keep their bytes.
+
+        Returns:
+            What has to be downloaded.
+        """
+        if not images:
+            return []
+        to_load: list[ToLoad] = []
+        rows: list[FileRow] = []
+        with transaction(self._connection) as connection:
             listings = sorted({image.listing_key for image in images})
-            held = media.held(connection, feed, listings)
-            names = media.names(connection, feed, listings)
-            rows = []
-            for image in images:
-                same = _same_photo(image, held.get(image.listing_key, []), names)
-                if same is None:
-                    to_load.append(image)
-                else:
-                    rows.append(_row_of_held(image, same))
-            loose += media.record(connection, feed, rows)
-        counts.moved += len(rows)
-    return to_load
+            held = media.held(connection, self._feed, listings)
+            names = media.names(connection, self._feed, listings)
+            for listing, some in groupby(images, key=lambda image: image.listing_key):
+                here = held.get(listing, [])
+                known = frozenset(item.content_hash for item in here)
+                for image in some:
+                    same = same_photo(image, here, names)
+                    if same is None:
+                        to_load.append(self._to_load(image, here, known))
+                    else:
+                        rows.append(_row_of_held(image, same))
+            self._loose += media.record(connection, self._feed, rows)
+        self._counts.moved += len(rows)
+        self._done += len(rows)
+        return to_load
+
+    def _to_load(self, image: Wanted, here: list[Held], known: frozenset[str]) -> ToLoad:
+        place = (image.media_key, image.size)
+        held = next((item for item in here if (item.media_key, item.size) == place), None)
+        return ToLoad(self._feed, self._mirror.archive, image, held, known)
+
+    def _write(self, rows: list[FileRow]) -> None:
+        if not rows:
+            return
+        with transaction(self._connection) as connection:
+            self._loose += media.record(connection, self._feed, rows)
+        self._done += len(rows)
+        self._count(rows)
+
+    def _count(self, rows: Iterable[FileRow]) -> None:
+        counts = self._counts
+        for row in rows:
+            if row["state"] == "stored" and row["stored_at"] < self._started:
+                counts.unchanged += 1
+                continue
+            counts.bytes += row["bytes"] or 0
+            setattr(counts, row["state"], getattr(counts, row["state"]) + 1)
 
 
-def _same_photo(
+def same_photo(
     image: Wanted, held: list[Held], names: Mapping[tuple[str, str], int]
 ) -> Held | None:
     """The photo under its token, unless the token may mean two different ones.
 
     Args:
+        image: that the payload names.
         held: of the image's listing.
         names: how many photos of a listing the payload names with a token.
     """
@@ -140,118 +314,8 @@ def _same_photo(
     return same[0] if len({item.content_hash for item in same}) == 1 else None
 
 
-def _load(
-    mirror: Mirror,
-    images: list[Wanted],
-    get: Callable[[str], Image],
-    counts: ImageCounts,
-    loose: list[str],
-) -> None:
-    def load(image: Wanted) -> dict[str, Any]:
-        return _store(mirror, image, get)
-
-    feed = mirror.feed.name
-    rows: list[dict[str, Any]] = []
-    connection = lock(mirror)
-    mirror.progress("images", 0, len(images))
-    for done, row in enumerate(_in_parallel(load, images, mirror.feed.photos.connections), 1):
-        _count(row, counts)
-        rows.append(row)
-        if len(rows) >= _ROWS or done == len(images):
-            with transaction(connection):
-                loose += media.record(connection, feed, rows)
-            rows = []
-            mirror.progress("images", done, len(images))
-
-
-def _store(mirror: Mirror, image: Wanted, get: Callable[[str], Image]) -> dict[str, Any]:
-    """Blob first; the row, which the caller writes, second."""
-    try:
-        loaded = get(image.url)
-    except ImageAbsent as error:
-        return _row_of_failure(image, "absent", str(error))
-    except ImageRefused as error:
-        return _row_of_failure(image, "failed", str(error))
-    content_hash = hashlib.sha256(loaded.data).hexdigest()
-    key = "/".join(
-        (
-            "images",
-            mirror.feed.name,
-            safe_segment(image.listing_key),
-            f"{content_hash}.{loaded.extension}",
-        )
-    )
-    mirror.archive.put(key, loaded.data, content_type=loaded.content_type)
-    return _row(
-        image,
-        blob_key=key,
-        content_hash=content_hash,
-        content_type=loaded.content_type,
-        bytes=len(loaded.data),
-        state="stored",
-        stored_at=_now(),
-    )
-
-
-def _row_of_held(image: Wanted, held: Held) -> dict[str, Any]:
-    return _row(
-        image,
-        blob_key=held.blob_key,
-        content_hash=held.content_hash,
-        content_type=held.content_type,
-        bytes=held.bytes,
-        state="stored",
-        stored_at=held.stored_at,
-    )
-
-
-def _row_of_failure(image: Wanted, state: str, reason: str) -> dict[str, Any]:
-    attempts = image.attempts + 1
-    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 16))
-    return _row(image, state=state, reason=reason, attempts=attempts, next_attempt=_now() + delay)
-
-
-def _row(image: Wanted, **values: Any) -> dict[str, Any]:
-    row = {
-        "listing_key": image.listing_key,
-        "media_key": image.media_key,
-        "size": image.size,
-        "change_token": image.change_token,
-        "blob_key": None,
-        "content_hash": None,
-        "content_type": None,
-        "bytes": None,
-        "attempts": 0,
-        "next_attempt": None,
-        "reason": None,
-        "stored_at": None,
-    }
-    return {**row, **values}
-
-
-def _count(row: dict[str, Any], counts: ImageCounts) -> None:
-    counts.bytes += row["bytes"] or 0
-    setattr(counts, row["state"], getattr(counts, row["state"]) + 1)
-
-
-def _in_parallel(
-    work: Callable[[Wanted], dict[str, Any]], images: list[Wanted], width: int
-) -> Iterator[dict[str, Any]]:
-    """Results as they come; never more than a few tasks ahead, so that memory stays flat."""
-    waiting = iter(images)
-    with ThreadPoolExecutor(max_workers=width, thread_name_prefix="images") as pool:
-        running: set[Future[dict[str, Any]]] = {
-            pool.submit(work, image) for image in islice(waiting, 2 * width)
-        }
-        try:
-            while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(work, image) for image in islice(waiting, len(finished))}
-                for future in finished:
-                    yield future.result()
-        finally:
-            for future in running:
-                future.cancel()
+def _row_of_held(image: Wanted, held: Held) -> FileRow:
+    return media.row_of(image, state="stored", **held.row)
 
 
 def _by_listing(images: list[Wanted], listings: int) -> Iterator[list[Wanted]]:

@@ -21,6 +21,9 @@ from rets_pipeline.warehouse import bulk, ledgers, tables
 #: the column of ``media`` that holds the address of a size
 URL_COLUMNS = {"thumbnail": "thumbnail_url", "medium": "medium_url", "large": "media_url"}
 
+#: images named in one statement; databases limit its parameters
+_AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -39,18 +42,56 @@ class Wanted:
     attempts: int
 
 
+#: a row of ``media_file``, without its feed
+FileRow = dict[str, Any]
+
+#: what a row tells of the bytes it names; NULL as long as there are none
+_OF_BYTES = (
+    "blob_key",
+    "content_hash",
+    "content_type",
+    "bytes",
+    "width",
+    "height",
+    "source_url",
+    "etag",
+    "last_modified",
+    "stored_at",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Bytes in the archive under a token."""
+    """Bytes in the archive under a token.
+
+    Attributes:
+        row: what ``media_file`` says of the bytes: columns that may be copied to another row.
+    """
 
     media_key: str
     size: str
     change_token: str | None
-    blob_key: str
     content_hash: str
-    content_type: str
-    bytes: int
-    stored_at: datetime
+    row: FileRow
+
+
+def row_of(image: Wanted, **values: Any) -> FileRow:
+    """A row of ``media_file`` for an image as its payload names it now.
+
+    Args:
+        values: ``state`` and what else is known; of bytes nothing without it.
+    """
+    return {
+        "listing_key": image.listing_key,
+        "media_key": image.media_key,
+        "size": image.size,
+        "change_token": image.change_token,
+        **dict.fromkeys(_OF_BYTES),
+        "attempts": 0,
+        "next_attempt": None,
+        "reason": None,
+        **values,
+    }
 
 
 def wanted(
@@ -130,10 +171,13 @@ def held(
     for row in rows:
         found.setdefault(row.listing_key, []).append(
             Held(
-                row.media_key, row.size, row.change_token, row.blob_key, row.content_hash,
-                row.content_type, row.bytes, row.stored_at,
+                row.media_key,
+                row.size,
+                row.change_token,
+                row.content_hash,
+                {name: row._mapping[name] for name in _OF_BYTES},
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -150,44 +194,57 @@ def names(
     return Counter({(row.listing_key, row.change_token): row.photos for row in rows})
 
 
-def record(connection: sa.Connection, feed: str, rows: Iterable[dict[str, Any]]) -> list[str]:
+def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> list[str]:
     """Write rows of ``media_file``, each only while the payload still names image and token.
 
     Args:
-        rows: all columns but ``feed``. A row without ``blob_key`` keeps none: what was held
-            under an older token goes.
+        connection: in a transaction.
+        feed: its name.
+        rows: all columns but ``feed``, each image once. A row without ``blob_key`` keeps none:
+            what was held under an older token goes.
 
     Returns:
         Blob keys whose row was not written because the payload has moved on, and those that
         were replaced. Some may still be in use: ask :func:`unused`.
     """
-    listing = tables.media
-    file = ledgers.media_file
-    loose: list[str | None] = []
-    for row in rows:
-        identity = (
-            file.c.feed == feed,
-            *(file.c[name] == row[name] for name in ("listing_key", "media_key", "size")),
-        )
-        before = connection.execute(
-            sa.select(file.c.blob_key).where(*identity)
-        ).scalar_one_or_none()
-        current = connection.execute(
-            sa.select(listing.c.media_key)
-            .where(
-                listing.c.feed == feed,
-                listing.c.listing_key == row["listing_key"],
-                listing.c.media_key == row["media_key"],
-                listing.c.change_token == row["change_token"],
-            )
+    if not rows:
+        return []
+    media, file = tables.media, ledgers.media_file
+    keys = sorted({row["media_key"] for row in rows})
+    current = {
+        (row.listing_key, row.media_key): row.change_token
+        for row in connection.execute(
+            sa.select(media.c.listing_key, media.c.media_key, media.c.change_token)
+            .where(media.c.feed == feed, bulk.among(connection, media.c.media_key, keys))
+            .order_by(media.c.media_key)
             .with_for_update(read=True)
-        ).scalar_one_or_none()
-        if current is None:
+        )
+    }
+    before = {
+        (row.listing_key, row.media_key, row.size): row.blob_key
+        for row in connection.execute(
+            sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key).where(
+                file.c.feed == feed,
+                bulk.among(connection, file.c.listing_key, _listings(rows)),
+                bulk.among(connection, file.c.media_key, keys),
+            )
+        )
+    }
+    loose: list[str | None] = []
+    valid: list[FileRow] = []
+    for row in rows:
+        image = (row["listing_key"], row["media_key"])
+        if image in current and current[image] == row["change_token"]:
+            valid.append({"feed": feed, **row})
+            loose.append(before.get((*image, row["size"])))
+        else:
             loose.append(row["blob_key"])
-            continue
-        bulk.upsert(connection, file, [{"feed": feed, **row}])
-        loose.append(before)
+    bulk.upsert(connection, file, valid)
     return [key for key in loose if key is not None]
+
+
+def _listings(rows: Iterable[FileRow]) -> list[str]:
+    return sorted({row["listing_key"] for row in rows})
 
 
 def remove_unnamed(
@@ -199,21 +256,13 @@ def remove_unnamed(
         How many, and their blob keys, of which some may be in use by another row.
     """
     file = ledgers.media_file
-    named = _named(feed, sizes).subquery()
-    rows = connection.execute(
-        sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key)
-        .where(file.c.feed == feed, ~sa.exists().where(*_same_image(named)))
-        .limit(limit)
-    ).all()
-    for row in rows:
-        connection.execute(
-            sa.delete(file).where(
-                file.c.feed == feed,
-                file.c.listing_key == row.listing_key,
-                file.c.media_key == row.media_key,
-                file.c.size == row.size,
-            )
-        )
+    rows = connection.execute(_unnamed(feed, sizes).limit(limit)).all()
+    identity = sa.tuple_(file.c.listing_key, file.c.media_key, file.c.size)
+    for start in range(0, len(rows), _AT_ONCE):
+        some = [
+            (row.listing_key, row.media_key, row.size) for row in rows[start : start + _AT_ONCE]
+        ]
+        connection.execute(sa.delete(file).where(file.c.feed == feed, identity.in_(some)))
     return len(rows), [row.blob_key for row in rows if row.blob_key is not None]
 
 
@@ -222,11 +271,11 @@ def unused(connection: sa.Connection, feed: str, blob_keys: Iterable[str]) -> li
     keys = sorted(set(blob_keys))
     file = ledgers.media_file
     used: set[str] = set()
-    for start in range(0, len(keys), 500):
+    for start in range(0, len(keys), _AT_ONCE):
         used.update(
             connection.execute(
                 sa.select(file.c.blob_key).where(
-                    file.c.feed == feed, file.c.blob_key.in_(keys[start : start + 500])
+                    file.c.feed == feed, file.c.blob_key.in_(keys[start : start + _AT_ONCE])
                 )
             ).scalars()
         )
@@ -248,6 +297,15 @@ def _named(feed: str, sizes: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Selec
         for size in sizes
     ]
     return parts[0] if len(parts) == 1 else sa.union_all(*parts)
+
+
+def _unnamed(feed: str, sizes: Sequence[str]) -> sa.Select[Any]:
+    """Rows of images that no payload names any more."""
+    file = ledgers.media_file
+    named = _named(feed, sizes).subquery()
+    return sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key).where(
+        file.c.feed == feed, ~sa.exists().where(*_same_image(named))
+    )
 
 
 def _same_image(named: sa.Subquery) -> tuple[sa.ColumnElement[bool], ...]:

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rets_pipeline.archive import Archive
+from rets_pipeline.archive import Archive, ArchiveError
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.sync import images
+from rets_pipeline.sync import hosts, images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.warehouse import media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
@@ -166,6 +166,49 @@ def test_photos_that_share_token_and_bytes_may_move(board: Board) -> None:
     board.assert_equal([C, twin, twin])
 
 
+def test_a_new_token_for_the_same_bytes_is_asked_for_conditionally(board: Board) -> None:
+    """An address without a token in it: what is held has a version that the server can compare."""
+
+    def publish(photo: Photo) -> None:
+        board.publish([photo])
+        with board.warehouse.writing() as connection:
+            connection.execute(sa.update(tables.media).values(media_url=board.server.url("/1.jpg")))
+
+    body = jpeg("a.jpg")
+    board.server.answers["/1.jpg"] = Answer(body, headers={"ETag": '"7"'})
+    publish(A)
+    assert board.run().stored == 1
+
+    board.server.answers["/1.jpg"] = Answer(status=304)
+    publish(Photo("2", "a"))
+    counts = board.run()
+    assert (counts.unchanged, counts.stored, counts.failed, counts.bytes) == (1, 0, 0, 0)
+    assert board.server.headers_seen["if-none-match"] == '"7"'
+    board.assert_equal([Photo("2", "a")])
+    board.assert_complete()
+
+
+def test_what_the_bytes_are_is_written_down(board: Board) -> None:
+    board.server.answers[A.path] = Answer(
+        jpeg("a.jpg"), headers={"ETag": '"7"', "Last-Modified": "Sun, 01 Mar 2026 12:00:00 GMT"}
+    )
+    board.publish([A])
+    board.run()
+    (row,) = board.files().values()
+    assert (row.width, row.height, row.etag) == (8, 6, '"7"')
+    assert row.last_modified == "Sun, 01 Mar 2026 12:00:00 GMT"
+    assert row.source_url == board.server.url(A.path)
+
+
+def test_equal_bytes_are_put_once(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    board.publish([Photo("1", "same"), B])
+    board.run()
+    monkeypatch.setattr(board.archive, "put", lambda *_, **__: pytest.fail("put again"))
+    board.publish([Photo("7", "same"), B])  # a new token, and the bytes that are held
+    assert board.run().stored == 1
+    board.assert_equal([Photo("7", "same"), B])
+
+
 # What goes ----------------------------------------------------------------------------------------
 
 
@@ -225,7 +268,7 @@ def test_a_payload_that_changes_before_anything_is_moved(
         lacking = media.wanted(connection, FEED, ["large"], datetime.now(UTC), 10)
     board.publish([A, C])
     loose: list[str] = []
-    assert images._move(board.mirror, lacking, ImageCounts(), loose) == []
+    assert images._Loading(board.mirror, ImageCounts(), loose)._moved(lacking) == []
     board.run()
     board.assert_equal([A, C])
 
@@ -250,7 +293,7 @@ def test_failures_are_tried_later_and_later(board: Board) -> None:
         delays.append(files["1_1"].next_attempt - started)
         assert board.run() == ImageCounts()  # not before it is due
         board.make_due()
-    assert timedelta(minutes=14) < delays[0] < delays[1] < delays[2] < timedelta(minutes=61)
+    assert timedelta(minutes=13) < delays[0] < delays[1] < delays[2] < timedelta(minutes=67)
     assert board.server.asked[C.path] == 1
 
     board.server.answers = {}
@@ -292,6 +335,91 @@ def test_a_run_is_bounded_and_the_next_one_goes_on(
     board.publish([A, B, C, D])
     assert [board.run().stored for _ in range(3)] == [2, 2, 0]
     board.assert_equal([A, B, C, D])
+
+
+def test_a_run_loads_no_more_bytes_than_it_shall(
+    sqlite_warehouse: Warehouse,
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_ROWS", 5)
+    photos = [Photo(str(number), f"p{number}") for number in range(60)]
+    settings = {
+        "hosts": ["127.0.0.1"],
+        "allow_private_addresses": True,
+        "bytes_per_run": 10 * len(jpeg("p1.jpg")),
+        "connections": 2,
+    }
+    board = open_board(sqlite_warehouse, feed_of(photos=settings))
+    board.publish(photos)
+    counts = board.run()
+    assert 10 <= counts.stored < 60
+    assert counts.stored + counts.postponed == counts.wanted == 60
+    while board.run().stored:
+        pass
+    board.assert_equal(photos)
+    assert set(board.server.asked.values()) == {1}
+
+
+def test_a_host_that_fails_ends_the_run_well_and_the_next_goes_on(
+    sqlite_warehouse: Warehouse,
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(hosts, "FIRST_PAUSE", 0.001)
+    photos = [Photo(str(number), f"p{number}") for number in range(60)]
+    board = open_board(sqlite_warehouse, None)
+    board.publish(photos)
+    plain, board.server.fallback = board.server.fallback, lambda path: Answer(status=503)
+    counts = board.run()
+    assert counts.requests < 60
+    assert counts.postponed > 20
+    assert counts.failed + counts.postponed == 60
+    assert "left alone for now: 127.0.0.1" in caplog.text
+    board.server.fallback = plain
+    board.make_due()
+    assert board.run().stored == 60
+    board.assert_equal(photos)
+
+
+def test_an_interrupted_run_keeps_what_has_come(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched twice, as long as the process itself may end what it does."""
+    monkeypatch.setattr(images, "_ROWS", 5)
+    photos = [Photo(str(number), f"p{number}") for number in range(60)]
+    board.publish(photos)
+
+    def interrupt(phase: str, done: int, total: int | None) -> None:
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(board.mirror, "progress", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        board.run()
+    assert 20 <= len(board.files()) == board.server.asked.total() <= 60
+    monkeypatch.undo()
+    board.run()
+    board.assert_equal(photos)
+    assert set(board.server.asked.values()) == {1}
+
+
+def test_an_archive_that_refuses_ends_the_run(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.publish([A, B])
+
+    def full(*_: object, **__: object) -> None:
+        raise ArchiveError("the bucket is full")
+
+    monkeypatch.setattr(board.archive, "put", full)
+    with pytest.raises(ArchiveError, match="full"):
+        board.run()
+    assert board.files() == {}
+    monkeypatch.undo()
+    board.run()
+    board.assert_equal([A, B])
 
 
 def test_more_images_than_one_transaction_takes(

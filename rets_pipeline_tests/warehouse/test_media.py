@@ -202,7 +202,7 @@ def test_what_is_held_and_what_is_named(named: Warehouse) -> None:
     with named.reading() as connection:
         held = media.held(connection, FEED, ["1", "2", "3"])
         names = media.names(connection, FEED, ["1"])
-    assert {key: [item.blob_key for item in items] for key, items in held.items()} == {
+    assert {key: [item.row["blob_key"] for item in items] for key, items in held.items()} == {
         "1": ["a"],
         "2": ["b"],
     }

@@ -241,6 +241,18 @@ def upgrade() -> None:
         ),
         sa.Column("content_type", sa.Text(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "width",
+            sa.Integer(),
+            nullable=True,
+            comment="in pixels; NULL: the header cannot be read",
+        ),
+        sa.Column("height", sa.Integer(), nullable=True, comment="in pixels"),
+        sa.Column("source_url", sa.Text(), nullable=True, comment="that the bytes came from"),
+        sa.Column("etag", sa.Text(), nullable=True, comment="that came with them"),
+        sa.Column(
+            "last_modified", sa.Text(), nullable=True, comment="likewise, as the server wrote it"
+        ),
         sa.Column("state", sa.Text(), nullable=False, comment="stored, absent, failed or vanished"),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_attempt", types.UtcTimestamp(), nullable=True),
