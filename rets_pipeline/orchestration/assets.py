@@ -150,8 +150,12 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
                     assert download.stored is not None
                     assert download.day is not None
                     stored[download.day].append(download.stored)
-            done = {day: metadata.raw(stored[day]) for day in stored}
-            _report(context, days, done, unfinished=plan.left_over.keys())
+            left = {day: number for day, number in plan.left_over.items() if day is not None}
+            done = {
+                day: metadata.raw(stored[day], left_over=left.get(day, 0))
+                for day in {*stored, *left}
+            }
+            _report(context, days, done, unfinished=left)
             steps.note_pulls(mirror, plan, chain.from_iterable(stored.values()))
 
         return Stream(downloads())
@@ -202,7 +206,7 @@ def _report(
     context: dg.AssetExecutionContext,
     days: DayRange,
     found: dict[date, metadata.Metadata],
-    unfinished: Collection[date | None] = (),
+    unfinished: Collection[date] = (),
 ) -> None:
     """Metadata for each of the run's days, and materializations of other days it completed."""
     empty = metadata.raw([]) if context.asset_key.path[-1] == naming.RAW else metadata.loads([])

@@ -76,13 +76,18 @@ def change_set(counts: ChangeCounts) -> Metadata:
     }
 
 
-def raw(pulls: list[Stored], resource: Resource = LISTINGS) -> Metadata:
-    """Of some pulls: those of one day, or of one run."""
+def raw(pulls: list[Stored], resource: Resource = LISTINGS, *, left_over: int = 0) -> Metadata:
+    """Of some pulls: those of one day, or of one run.
+
+    Args:
+        left_over: keys that a budget has left for the next run.
+    """
     return {
         **numbers(
             pulls=len(pulls),
             **{resource.kind: sum(stored.records for stored in pulls)},
             not_returned=sum(stored.not_returned for stored in pulls),
+            left_over=left_over,
             requests=sum(stored.requests for stored in pulls),
             bytes=sum(stored.size for stored in pulls),
         ),
