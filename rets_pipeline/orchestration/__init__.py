@@ -1,6 +1,6 @@
 """Dagster's view of the mirror: the only package that imports it.
 
-What belongs here: assets, partitions, I/O managers, resources, checks, schedules, and what the UI
+What belongs here: assets, partitions, I/O managers, resources, checks, schedules, sensors, and what the UI
 shows. What does not: protocol, mapping, storage and sync; assets wire them and report.
 """
 

@@ -20,6 +20,7 @@ from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.people import people, people_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
+from rets_pipeline.orchestration.sensors import feed_sensors
 from rets_pipeline.settings import Settings
 
 
@@ -57,6 +58,7 @@ def build_defs(
             for feed in feeds
             for schedule in feed_schedules(feed, running=settings.automation)
         ],
+        sensors=[sensor for feed in feeds for sensor in feed_sensors(feed, settings)],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
