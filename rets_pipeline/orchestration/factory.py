@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration.alerts import alerts_sensor
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.checks import feed_checks
 from rets_pipeline.orchestration.feed_asset import Kinds
@@ -58,7 +59,10 @@ def build_defs(
             for feed in feeds
             for schedule in feed_schedules(feed, running=settings.automation)
         ],
-        sensors=[sensor for feed in feeds for sensor in feed_sensors(feed, settings)],
+        sensors=[
+            alerts_sensor(settings),
+            *(sensor for feed in feeds for sensor in feed_sensors(feed, settings)),
+        ],
         resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -93,7 +93,7 @@ class Memory:
         """Not to ask again before then; None: at once."""
         if self.asked_at is None or not self.in_vain:
             return None
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self.in_vain - 1, 16))
+        wait = min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(self.in_vain - 1, 16)))
         return datetime.fromisoformat(self.asked_at) + wait
 
 

@@ -132,8 +132,8 @@ def _load(
     connection = mirror.lock(f"images of feed {feed}")
     mirror.progress("images", 0, len(images))
     # The first ones always: every run comes nearer.
-    in_time = takewhile(lambda image: not mirror.is_late(TIME_TO_LOAD), images[_ROWS:])
-    in_time = chain(images[:_ROWS], in_time)
+    rest = takewhile(lambda image: not mirror.is_late(TIME_TO_LOAD), images[_ROWS:])
+    in_time = chain(images[:_ROWS], rest)
     done = 0
     loaded = _in_parallel(load, in_time, mirror.feed.photos.connections)
     while rows := list(islice(loaded, _ROWS)):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -55,7 +56,7 @@ def images(feed: str, sizes: Sequence[str]) -> Backlog:
     return Backlog(signal, count)
 
 
-def newest_change(feed: str) -> sa.Select[tuple[datetime | None, datetime | None]]:
+def newest_change(feed: str) -> sa.Select[Any]:
     """When listings were loaded, and when listings went, for the last time."""
     pull, tombstone = ledgers.pull, ledgers.tombstone
     applied = sa.select(sa.func.max(pull.c.applied_at)).where(pull.c.feed == feed)
@@ -65,7 +66,7 @@ def newest_change(feed: str) -> sa.Select[tuple[datetime | None, datetime | None
     )
 
 
-def due_again(feed: str, now: datetime) -> sa.Select[tuple[int]]:
+def due_again(feed: str, now: datetime) -> sa.Select[int]:
     """How many failed downloads are due, up to a bound."""
     file = ledgers.media_file
     due = (
