@@ -197,12 +197,11 @@ class Settings(BaseModel):
             raise ValueError("ARCHIVE_URI: must be a folder, or begin with file:/// or s3://")
         return self
 
-    @field_validator("webhook_url")
-    @classmethod
-    def _webhook_is_http(cls, value: str | None) -> str | None:
-        if value is not None and not _is_http(value):
+    @model_validator(mode="after")
+    def _webhook_is_http(self) -> Settings:
+        if self.webhook_url is not None and not _is_http(self.webhook_url):
             raise ValueError("RETS_PIPELINE_WEBHOOK_URL: must be an http(s) address")
-        return value
+        return self
 
     @property
     def database_description(self) -> str:

@@ -366,8 +366,9 @@ def test_where_alerts_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", [SECRET, f"ftp://host/{SECRET}", f"http://:0/{SECRET}"])
 def test_alerts_go_over_http(tmp_path: Path, address: str) -> None:
-    told = refusal(tmp_path, RETS_PIPELINE_WEBHOOK_URL=address)
-    assert "RETS_PIPELINE_WEBHOOK_URL: must be an http(s) address" in told
+    assert refusal(tmp_path, RETS_PIPELINE_WEBHOOK_URL=address) == (
+        "RETS_PIPELINE_WEBHOOK_URL: must be an http(s) address"
+    )
 
 
 def test_automation_that_is_neither(tmp_path: Path) -> None:

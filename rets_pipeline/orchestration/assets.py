@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from enum import Enum
 from itertools import chain
+from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
@@ -150,12 +151,9 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
                     assert download.stored is not None
                     assert download.day is not None
                     stored[download.day].append(download.stored)
-            left = {day: number for day, number in plan.left_over.items() if day is not None}
-            done = {
-                day: metadata.raw(stored[day], left_over=left.get(day, 0))
-                for day in {*stored, *left}
-            }
-            _report(context, days, done, unfinished=left)
+            done = {day: metadata.raw(stored[day]) for day in stored}
+            of_run = metadata.left_over(plan)
+            _report(context, days, done, unfinished=plan.left_over.keys(), of_run=of_run)
             steps.note_pulls(mirror, plan, chain.from_iterable(stored.values()))
 
         return Stream(downloads())
@@ -206,12 +204,21 @@ def _report(
     context: dg.AssetExecutionContext,
     days: DayRange,
     found: dict[date, metadata.Metadata],
-    unfinished: Collection[date] = (),
+    unfinished: Collection[date | None] = (),
+    of_run: metadata.Metadata = MappingProxyType({}),
 ) -> None:
-    """Metadata for each of the run's days, and materializations of other days it completed."""
+    """Metadata for each of the run's days, and materializations of other days it completed.
+
+    Args:
+        found: by day.
+        unfinished: days of which something is left for the next run.
+        of_run: what belongs to no day; each of the run's days gets it.
+    """
     empty = metadata.raw([]) if context.asset_key.path[-1] == naming.RAW else metadata.loads([])
     for day in days:
-        context.add_asset_metadata(found.get(day, empty), partition_key=day.isoformat())
+        context.add_asset_metadata(
+            {**found.get(day, empty), **of_run}, partition_key=day.isoformat()
+        )
     for day in sorted(found):
         if day not in days and day not in unfinished:
             context.log_event(

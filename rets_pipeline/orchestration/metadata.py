@@ -19,7 +19,7 @@ from rets_pipeline.sync import apply
 from rets_pipeline.sync.changes import ChangeCounts
 from rets_pipeline.sync.delete import Deleted
 from rets_pipeline.sync.images import ImageCounts
-from rets_pipeline.sync.pull import Stored
+from rets_pipeline.sync.pull import Plan, Stored
 from rets_pipeline.warehouse import tables
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
@@ -76,23 +76,23 @@ def change_set(counts: ChangeCounts) -> Metadata:
     }
 
 
-def raw(pulls: list[Stored], resource: Resource = LISTINGS, *, left_over: int = 0) -> Metadata:
-    """Of some pulls: those of one day, or of one run.
-
-    Args:
-        left_over: keys that a budget has left for the next run.
-    """
+def raw(pulls: list[Stored], resource: Resource = LISTINGS) -> Metadata:
+    """Of some pulls: those of one day, or of one run."""
     return {
         **numbers(
             pulls=len(pulls),
             **{resource.kind: sum(stored.records for stored in pulls)},
             not_returned=sum(stored.not_returned for stored in pulls),
-            left_over=left_over,
             requests=sum(stored.requests for stored in pulls),
             bytes=sum(stored.size for stored in pulls),
         ),
         "archive": ", ".join(stored.pull.archive_prefix for stored in pulls) or "nothing to fetch",
     }
+
+
+def left_over(plan: Plan) -> Metadata:
+    """Of one run: keys of all days that its budgets have left for the next one."""
+    return numbers(left_over=plan.left_over.total())
 
 
 def loads(pulls: list[apply.ParsedPull]) -> Metadata:

@@ -101,7 +101,7 @@ def _raw(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinit
                     assert download.stored is not None
                     stored.append(download.stored)
             context.add_asset_metadata(
-                metadata.raw(stored, resource, left_over=plan.left_over.total())
+                {**metadata.raw(stored, resource), **metadata.left_over(plan)}
             )
             steps.note_pulls(mirror, plan, stored)
 
