@@ -1,4 +1,4 @@
-"""Alerts: runs that fail, feeds that are not seen any more, and the end of both.
+"""Alerts: runs that fail, feeds that are not seen any more or cannot be used, and their ends.
 
 What belongs here: what is told, once for each incident, and the sensor that looks. What does not:
 the delivery (``webhook``).
@@ -37,6 +37,7 @@ _SECONDS_BETWEEN_LOOKS = 60
 _OVERLAP = timedelta(seconds=60)
 _MOST_RUNS = 1_000
 _WAREHOUSE = "warehouse"
+_ENTRY = "entry "
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -93,9 +94,9 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING
         if configured
         else dg.DefaultSensorStatus.STOPPED,
-        description="Tells a webhook of failed runs, of a deletion guard that tripped and of feeds "
-        "whose newest master list is too old: once for each incident, and when it is over. Its "
-        "address stands in RETS_PIPELINE_WEBHOOK_URL.",
+        description="Tells a webhook of failed runs, of a deletion guard that tripped, of feeds "
+        "whose newest master list is too old or whose entry in feeds.yaml is broken: once for each "
+        "incident, and when it is over. Its address stands in RETS_PIPELINE_WEBHOOK_URL.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if settings.webhook_url is None:
@@ -104,6 +105,7 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         memory = Memory.of(context.cursor, now)
         alerts = [
             *_runs_that_ended(context.instance, settings.feeds, memory),
+            *_feeds_that_cannot_be_used(settings, memory),
             *_feeds_not_seen(settings, memory, now),
         ]
         if alerts:  # a fault of the delivery fails this look, and the cursor stays
@@ -194,6 +196,17 @@ def _comes_again(run: dg.DagsterRun, feed: str) -> bool:
     """Whether schedules and sensors start such runs, so that a success ends the incident."""
     by_hand = (naming.backfill_job(feed), naming.replay_job(feed))
     return run.job_name.startswith(f"{feed}_") and run.job_name not in by_hand
+
+
+def _feeds_that_cannot_be_used(settings: Settings, memory: Memory) -> Iterator[Alert]:
+    """Feeds whose entries in feeds.yaml are broken, and those where they are not any more."""
+    for name, fault in settings.broken.items():
+        if memory.is_news(f"{_ENTRY}{name}", fault):
+            yield Alert("settings", name, f"feed {name} is not mirrored: {fault}")
+    told = [name.removeprefix(_ENTRY) for name in memory.incidents if name.startswith(_ENTRY)]
+    for name in told:
+        if name not in settings.broken and memory.is_over(f"{_ENTRY}{name}"):
+            yield Alert("recovered", name, f"feed {name}: its entry in feeds.yaml is no longer bad")
 
 
 def _feeds_not_seen(settings: Settings, memory: Memory, now: datetime) -> Iterator[Alert]:

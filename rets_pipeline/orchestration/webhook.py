@@ -33,7 +33,8 @@ class Alert:
     """Something that an operator should know: nothing personal, nothing secret.
 
     Attributes:
-        kind: ``run_failed``, ``deletion_guard``, ``stale``, ``warehouse``, or ``recovered``.
+        kind: ``run_failed``, ``deletion_guard``, ``stale``, ``settings``, ``warehouse``, or
+            ``recovered``.
         feed: its name; empty: of the whole deployment.
         text: one plain line.
         run_id: Dagster's, where a run is meant.

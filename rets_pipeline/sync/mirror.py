@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from rets_pipeline import __version__
 from rets_pipeline.archive import Archive
+from rets_pipeline.logs import event
 from rets_pipeline.rets import Session
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sources.base import ResourceSource, Source
@@ -82,12 +83,12 @@ class Mirror:
         self.progress = progress
         self.run_id = run_id or str(uuid4())
         self.actions: list[dict[str, Any]] = []
-        self._began = time.monotonic()
-        self._seconds = seconds
+        self._longest_seconds = seconds
         self._job = job
         self._credentials = credentials
         self._locks: dict[str, RunLock] = {}
         self._session: Session | None = None
+        self._started = self._noted = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +106,9 @@ class Mirror:
 
         A run that ends by itself has closed its books; one that is stopped loses its last pull.
         """
-        if self._seconds is None:
+        if self._longest_seconds is None:
             return False
-        return time.monotonic() - self._began >= share * self._seconds
+        return time.monotonic() - self._started >= share * self._longest_seconds
 
     @property
     def connection(self) -> sa.Connection:
@@ -140,10 +141,10 @@ class Mirror:
             )
             self._locks[name] = lock
             if len(self._locks) == 1:
-                self._begin(lock)
+                self._begin(lock, name)
         return self._locks[name].connection
 
-    def _begin(self, lock: RunLock) -> None:
+    def _begin(self, lock: RunLock, lock_name: str) -> None:
         with transaction(lock.connection) as connection:
             runs.begin(
                 connection,
@@ -151,7 +152,9 @@ class Mirror:
                 feed=self.feed.name,
                 job=self._job,
                 software_version=__version__,
+                lock_name=lock_name,
             )
+        self._say("lock", self._seconds())
 
     def session(self) -> Session:
         """The RETS session; the first use takes the lock, the first request logs in."""
@@ -177,11 +180,33 @@ class Mirror:
         return self._session.statistics.requests if self._session else 0
 
     def note(self, action: str, **counts: Any) -> None:
-        """Write what was done into the run ledger, at once: a run may be killed."""
-        self.actions.append({"action": action, **counts})
+        """Write what was done into the run ledger, at once: a run may be killed.
+
+        A phase lasts from the end of the one before it. It is told in one line of the log, too.
+        """
+        seconds = self._seconds()
+        self._say(action.replace(" ", "_"), seconds, **counts)
+        self.actions.append({"action": action, **counts, "seconds": seconds})
         for lock in list(self._locks.values())[:1]:
             with transaction(lock.connection) as connection:
                 runs.note(connection, run_id=self.run_id, feed=self.feed.name, actions=self.actions)
+
+    def _seconds(self) -> float:
+        """How long the phase took that ends now."""
+        now = time.monotonic()
+        seconds, self._noted = now - self._noted, now
+        return round(seconds, 3)
+
+    def _say(self, phase: str, seconds: float, **fields: Any) -> None:
+        event(
+            logger,
+            phase=phase,
+            feed=self.feed.name,
+            job=self._job,
+            run=self.run_id,
+            **fields,
+            seconds=seconds,
+        )
 
     def close(self, *, succeeded: bool) -> None:
         """Log out, note the result, give the locks back."""
@@ -192,7 +217,9 @@ class Mirror:
                 session.close()
         finally:
             if locks:
-                self._end("succeeded" if succeeded else "failed")
+                result = "succeeded" if succeeded else "failed"
+                self._say("end", round(time.monotonic() - self._started, 3), result=result)
+                self._end(result)
             for lock in locks:
                 lock.release()
 

@@ -75,7 +75,7 @@ class Looks:
     """The sensor with its cursor, as the daemon keeps it."""
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
-        self.instance = instance
+        self.settings, self.instance = settings, instance
         self.cursor: str | None = None
         self._sensor = build_defs(settings).resolve_sensor_def(SENSOR)
         self.look()
@@ -248,6 +248,23 @@ def test_a_feed_that_was_never_seen_has_its_time(
     looks.look()
     (line,) = receiver.lines()
     assert line.endswith("there is none")
+
+
+def test_a_feed_that_cannot_be_used_is_told_once_and_so_is_the_end_of_it(
+    watched: Settings, storage: dg.DagsterInstance, receiver: Receiver
+) -> None:
+    fault = "photos: no host is allowed"
+    looks = Looks(watched.model_copy(update={"broken": {"west": fault}}), storage)
+    (document,) = receiver.documents
+    assert document["alerts"][0]["kind"] == "settings"
+    assert receiver.lines() == [f"feed west is not mirrored: {fault}"]
+    ends(looks.settings, storage, Status.FAILURE, "west_settings")
+    looks.look()
+    assert receiver.lines() == []
+    corrected = Looks(watched, storage)
+    corrected.cursor = looks.cursor
+    corrected.look()
+    assert receiver.lines() == ["feed west: its entry in feeds.yaml is no longer bad"]
 
 
 def test_a_warehouse_that_does_not_answer_is_told_without_its_address(
