@@ -212,7 +212,7 @@ def _report(
     Args:
         found: by day.
         unfinished: days of which something is left for the next run.
-        of_run: what belongs to no day; each of the run's days gets it.
+        of_run: what belongs to no day; each gets it.
     """
     empty = metadata.raw([]) if context.asset_key.path[-1] == naming.RAW else metadata.loads([])
     for day in days:
@@ -223,7 +223,9 @@ def _report(
         if day not in days and day not in unfinished:
             context.log_event(
                 dg.AssetMaterialization(
-                    asset_key=context.asset_key, partition=day.isoformat(), metadata=found[day]
+                    asset_key=context.asset_key,
+                    partition=day.isoformat(),
+                    metadata={**found[day], **of_run},
                 )
             )
 
