@@ -49,7 +49,7 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
     Runs that the UI starts from assets carry no tag of ours; their asset keys tell. A run that is
     over its time is reported as failed here, and is none.
     """
-    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS)
+    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS, naming.AUDITS, naming.RETENTION)
     beside = {naming.images_job(feed)}
     return _first_active(instance, feed, names, beside)
 

@@ -38,6 +38,7 @@ _OVERLAP = timedelta(seconds=60)
 _MOST_RUNS = 1_000
 _WAREHOUSE = "warehouse"
 _ENTRY = "entry "
+_ALL_FEEDS = ""
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -127,11 +128,11 @@ def _runs_that_ended(
         order_by="update_timestamp",
         ascending=True,
     )
-    known = set(memory.runs)
+    known, watched = set(memory.runs), {*feeds, _ALL_FEEDS}
     for record in records:
         run = record.dagster_run
         feed = _feed_of(run)
-        if run.run_id not in known and feed is not None and feed in feeds:
+        if feed is not None and feed in watched and run.run_id not in known:
             yield from _of_run(instance, run, feed, memory)
     if records:
         last = records[-1].update_timestamp
@@ -147,15 +148,15 @@ def _of_run(
     instance: dg.DagsterInstance, run: dg.DagsterRun, feed: str, memory: Memory
 ) -> Iterator[Alert]:
     incident = f"run {feed} {run.job_name}"
+    job = run.job_name if feed == _ALL_FEEDS else f"feed {feed}: {run.job_name}"
     if run.status is dg.DagsterRunStatus.SUCCESS:
         if memory.is_over(incident):
-            text = f"feed {feed}: {run.job_name} succeeds again"
-            yield Alert("recovered", feed, text, run.run_id)
+            yield Alert("recovered", feed, f"{job} succeeds again", run.run_id)
         return
     for kind, cause, words in _faults(instance, run):
         # Runs that people start differ from each other, so each failure is told.
         if not _comes_again(run, feed) or memory.is_news(incident, cause):
-            text = f"feed {feed}: {run.job_name} failed: {words} (run {run.run_id[:8]})"
+            text = f"{job} failed: {words} (run {run.run_id[:8]})"
             yield Alert(kind, feed, text, run.run_id)
 
 
@@ -186,7 +187,12 @@ def _faults(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[
 
 
 def _feed_of(run: dg.DagsterRun) -> str | None:
-    """The feed of a run; runs that the UI makes from assets carry no tag of ours."""
+    """The feed of a run; runs that the UI makes from assets carry no tag of ours.
+
+    None: it is none of ours.
+    """
+    if run.job_name == naming.EVENT_LOG_JOB:
+        return _ALL_FEEDS
     tagged = run.tags.get(naming.FEED_TAG)
     chosen = next(iter(run.asset_selection or ()), None)
     return tagged or (chosen.path[0] if chosen else None)
@@ -195,7 +201,8 @@ def _feed_of(run: dg.DagsterRun) -> str | None:
 def _comes_again(run: dg.DagsterRun, feed: str) -> bool:
     """Whether schedules and sensors start such runs, so that a success ends the incident."""
     by_hand = (naming.backfill_job(feed), naming.replay_job(feed))
-    return run.job_name.startswith(f"{feed}_") and run.job_name not in by_hand
+    ours = run.job_name == naming.EVENT_LOG_JOB or run.job_name.startswith(f"{feed}_")
+    return ours and run.job_name not in by_hand
 
 
 def _feeds_that_cannot_be_used(settings: Settings, memory: Memory) -> Iterator[Alert]:

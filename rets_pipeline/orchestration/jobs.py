@@ -17,17 +17,21 @@ from rets_pipeline.settings import FeedConfig
 #: a sync goes before backfills and images in the queue
 _PRIORITY = {
     "sync": "10",
+    "reconcile": "10",
+    "retention": "5",
     "members_and_offices": "5",
     "backfill": "0",
     "replay": "0",
     "images": "-10",
 }
+#: those that do more than a sync have twice its time
+_NIGHTLY = ("reconcile", "retention")
 #: a replay has no budget: another one would begin at its beginning. An operator waits for it.
 _SECONDS_OF_REPLAY = 6 * 3600
 
 
 def feed_jobs(feed: FeedConfig) -> list[Any]:
-    """Sync, members and offices where the source has them, images, backfill and replay."""
+    """All jobs of a feed; that for members and offices where the source has them."""
     name = feed.name
     return [
         *_members_job(feed),
@@ -38,6 +42,20 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             tags=_tags(feed, "sync"),
             description="Converge: compare the server's master list with the warehouse and "
             "remove the difference. A run with nothing to do makes one request.",
+        ),
+        dg.define_asset_job(
+            naming.reconcile_job(name),
+            selection=_selection(name, *naming.SYNC_ASSETS, naming.AUDITS),
+            config=sync_config(name),
+            tags=_tags(feed, "reconcile"),
+            description="A sync, and audits after it: a rotating sample fetched again, parity "
+            "key by key, orphan and vanished blobs.",
+        ),
+        dg.define_asset_job(
+            naming.retention_job(name),
+            selection=_selection(name, naming.RETENTION),
+            tags=_tags(feed, "retention"),
+            description="Remove raw pulls, raw master lists and tombstones that are old enough.",
         ),
         dg.define_asset_job(
             naming.images_job(name),
@@ -117,7 +135,11 @@ def _tags(feed: FeedConfig, kind: str) -> dict[str, str]:
 
     One that works ends by itself before: it knows the tag, too (``resources``).
     """
-    seconds = _SECONDS_OF_REPLAY if kind == "replay" else 60 * feed.runtime_minutes
+    seconds = 60 * feed.runtime_minutes
+    if kind in _NIGHTLY:
+        seconds *= 2
+    if kind == "replay":
+        seconds = _SECONDS_OF_REPLAY
     return {
         naming.FEED_TAG: feed.name,
         "dagster/priority": _PRIORITY[kind],

@@ -155,6 +155,9 @@ def test_the_longest_time_is_near_the_cadence(settings: dict[str, int], minutes:
     tags = {job.name: job.tags for job in feed_jobs(feed("east", **settings))}
     replay = tags.pop(naming.replay_job("east"))
     assert replay[active_runs.LONGEST_TAG] == str(6 * 60 * _MINUTE), "an operator waits for it"
+    for job in (naming.reconcile_job, naming.retention_job):
+        nightly = tags.pop(job("east"))
+        assert nightly[active_runs.LONGEST_TAG] == str(2 * minutes * _MINUTE)
     assert {found[active_runs.LONGEST_TAG] for found in tags.values()} == {str(minutes * _MINUTE)}
 
 

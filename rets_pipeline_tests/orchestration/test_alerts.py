@@ -139,6 +139,20 @@ def test_a_failure_is_told_once_and_so_is_its_end(
     assert failed.startswith("feed east: east_sync failed")
 
 
+def test_the_job_of_all_feeds_is_watched_too(
+    watched: Settings, storage: dg.DagsterInstance, receiver: Receiver
+) -> None:
+    looks = Looks(watched, storage)
+    for _ in range(2):
+        ends(watched, storage, Status.FAILURE, naming.EVENT_LOG_JOB)
+        looks.look()
+    (line,) = receiver.lines()
+    assert line.startswith("retention failed: its process ended without a word")
+    ends(watched, storage, Status.SUCCESS, naming.EVENT_LOG_JOB)
+    looks.look()
+    assert receiver.lines() == ["retention succeeds again"]
+
+
 def test_each_failure_of_what_people_start_is_told(
     watched: Settings, storage: dg.DagsterInstance, receiver: Receiver
 ) -> None:
