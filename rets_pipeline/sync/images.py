@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive, safe_segment
 from rets_pipeline.sync.downloads import ImageAbsent, ImageRefused, ImageUnchanged, Validators
-from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
 from rets_pipeline.sync.received import NotAnImage, Received
 from rets_pipeline.sync.transfer import Transfer
 from rets_pipeline.warehouse import media
@@ -70,7 +70,10 @@ def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
 
 
 def mirror_images(mirror: Mirror) -> ImageCounts:
-    """One bounded batch: ``photos.per_run`` images, ``photos.bytes_per_run``; the next goes on."""
+    """One bounded batch; the next run goes on.
+
+    It ends well after ``photos.per_run`` images, ``photos.bytes_per_run``, or the run's time.
+    """
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
     loose: list[str] = []
@@ -232,7 +235,6 @@ class _Loading:
 
     def _exchange(self, transfer: Transfer, pages: Iterator[list[Wanted]]) -> None:
         counts, total = self._counts, self._counts.wanted
-        budget = self._mirror.feed.photos.bytes_per_run
         more = True
         while more or transfer.waiting:
             while more and transfer.waiting < _AHEAD:
@@ -241,9 +243,15 @@ class _Loading:
                 transfer.give(self._moved(page or []))
             self._write(transfer.take(_ROWS, _ROWS_SECONDS))
             self._mirror.progress("images", self._done, total)
-            if counts.bytes >= budget and (more or transfer.waiting):
+            if (more or transfer.waiting) and self._has_done_enough():
                 counts.postponed += transfer.drop() + sum(map(len, pages))
                 more = False
+
+    def _has_done_enough(self) -> bool:
+        if self._counts.bytes >= self._mirror.feed.photos.bytes_per_run:
+            return True
+        # The first ones always: every run comes nearer.
+        return self._done >= _ROWS and self._mirror.is_late(TIME_TO_LOAD)
 
     def _moved(self, images: list[Wanted]) -> list[ToLoad]:
         """Photos that changed places keep their bytes.

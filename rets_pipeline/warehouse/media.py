@@ -110,6 +110,17 @@ def wanted(
     ]
 
 
+def lacking_or_unnamed(
+    connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime, limit: int
+) -> int:
+    """How many images :func:`wanted` and :func:`remove_unnamed` would find, up to a limit each."""
+    found = 0
+    for query in (_lacking(feed, sizes, now).order_by(None), _unnamed(feed, sizes)):
+        bounded = query.limit(limit).subquery()
+        found += connection.execute(sa.select(sa.func.count()).select_from(bounded)).scalar_one()
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Completeness:
     """Images that payloads name, by what is held of them."""

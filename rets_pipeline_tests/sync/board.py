@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from rets_pipeline.archive import Archive
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sources.base import ParsedListing, Row
-from rets_pipeline.sync import images
+from rets_pipeline.sync import hosts, images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse import deletion, ledgers, media
@@ -44,7 +44,8 @@ class Photo:
 
 
 @pytest.fixture
-def server() -> Iterator[ImageServer]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageServer]:
+    monkeypatch.setattr(hosts, "FIRST_PAUSE", 0.001)
     with image_server() as found:
         found.fallback = lambda path: Answer(jpeg(path.rpartition("/")[2]))
         yield found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rets_pipeline.archive import Archive, ArchiveError
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.sync import hosts, images
+from rets_pipeline.sync import images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.warehouse import media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
@@ -364,10 +364,8 @@ def test_a_run_loads_no_more_bytes_than_it_shall(
 def test_a_host_that_fails_ends_the_run_well_and_the_next_goes_on(
     sqlite_warehouse: Warehouse,
     open_board: Callable[[Warehouse, FeedConfig | None], Board],
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(hosts, "FIRST_PAUSE", 0.001)
     photos = [Photo(str(number), f"p{number}") for number in range(60)]
     board = open_board(sqlite_warehouse, None)
     board.publish(photos)
