@@ -24,7 +24,7 @@ from rets_pipeline.sync.downloads import ImageAbsent, ImageRefused, ImageUnchang
 from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
 from rets_pipeline.sync.received import NotAnImage, Received
 from rets_pipeline.sync.transfer import Transfer
-from rets_pipeline.warehouse import media
+from rets_pipeline.warehouse import backlog, media, runs
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.media import FileRow, Held, Wanted
 
@@ -39,6 +39,8 @@ _ROWS_SECONDS = 0.5
 _LISTINGS = 200
 #: images that are prepared while others load
 _AHEAD = 1_000
+#: what the run ledger calls a run's images
+_ACTION = "images"
 #: a blob's key is its content, so it never changes
 _CACHE_CONTROL = "public, max-age=31536000, immutable"
 
@@ -66,26 +68,43 @@ def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
     Raises:
         LockHeld: another run has it.
     """
-    return mirror.lock(f"images of feed {mirror.feed.name}", wait_seconds=wait_seconds)
+    return mirror.lock(_lock_name(mirror), wait_seconds=wait_seconds)
 
 
 def mirror_images(mirror: Mirror) -> ImageCounts:
     """One bounded batch; the next run goes on.
 
     It ends well after ``photos.per_run`` images, ``photos.bytes_per_run``, or the run's time.
+    Every image is compared with what is held of it, unless nothing at all can have changed since a
+    run that found nothing.
     """
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
-    loose: list[str] = []
     connection = lock(mirror)
     with transaction(connection):
+        signal = backlog.images_signal(connection, feed, photos.sizes, _now())
+        last = runs.last_action(connection, feed=feed, lock_name=_lock_name(mirror), action=_ACTION)
+    if last is not None and last.get("settled") == signal:
+        return _noted(mirror, counts, settled=signal)
+    with transaction(connection):
         lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run)
+    loose: list[str] = []
     counts.wanted = len(lacking)
     if lacking:
         _Loading(mirror, counts, loose).all_of(lacking)
     counts.removed, counts.blobs_deleted = remove_unnamed(mirror, loose)
-    mirror.note("images", **{name: getattr(counts, name) for name in ImageCounts.__slots__})
+    found_nothing = not counts.wanted and not counts.removed
+    return _noted(mirror, counts, settled=signal if found_nothing else None)
+
+
+def _noted(mirror: Mirror, counts: ImageCounts, *, settled: str | None) -> ImageCounts:
+    numbers = {name: getattr(counts, name) for name in ImageCounts.__slots__}
+    mirror.note(_ACTION, **numbers, settled=settled)
     return counts
+
+
+def _lock_name(mirror: Mirror) -> str:
+    return f"images of feed {mirror.feed.name}"
 
 
 def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]:

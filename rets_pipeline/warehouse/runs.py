@@ -81,6 +81,32 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
     return list(found or ())
 
 
+def last_action(
+    connection: sa.Connection, *, feed: str, lock_name: str, action: str
+) -> dict[str, Any] | None:
+    """What the newest of the runs that began with a lock noted last about an action, or None.
+
+    Args:
+        lock_name: the lock.
+        action: its name; runs that have not come so far are passed over.
+    """
+    table = ledgers.run_ledger
+    newest = connection.execute(
+        sa.select(table.c.actions)
+        .where(table.c.feed == feed, table.c.lock_name == lock_name)
+        .order_by(table.c.started_at.desc())
+        .limit(_RUNS_BACK)
+    ).scalars()
+    for actions_of_run in newest:
+        for noted in reversed(actions_of_run):
+            if noted["action"] == action:
+                return dict(noted)
+    return None
+
+
+#: runs in which an action is looked for
+_RUNS_BACK = 5
+
 #: jobs that say nothing about the listings
 _NO_SYNC = ("images", "check", "members_and_offices", "show", "fetch", "retention")
 

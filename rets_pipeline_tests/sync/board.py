@@ -20,7 +20,7 @@ from rets_pipeline.sources.base import ParsedListing, Row
 from rets_pipeline.sync import hosts, images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import deletion, ledgers, media
+from rets_pipeline.warehouse import deletion, ledgers, media, pulls
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg
 from rets_pipeline_tests.sync.pieces import open_mirror
@@ -78,6 +78,8 @@ class Board:
             key, None, pull.pull_id, {"property": [{"listing_key": key}], "media": media_rows}
         )
         apply(self.warehouse, pull, [item])
+        with self.warehouse.writing() as connection:
+            pulls.applied(connection, pull)
 
     def withdraw_all(self) -> None:
         """A master list without any listing."""

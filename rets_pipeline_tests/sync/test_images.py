@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from rets_pipeline.archive import Archive, ArchiveError
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import images
 from rets_pipeline.sync.images import ImageCounts
-from rets_pipeline.warehouse import media, tables
+from rets_pipeline.warehouse import ledgers, media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline_tests.sync.board import Board, Photo
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, jpeg
@@ -207,6 +208,41 @@ def test_equal_bytes_are_put_once(board: Board, monkeypatch: pytest.MonkeyPatch)
     board.publish([Photo("7", "same"), B])  # a new token, and the bytes that are held
     assert board.run().stored == 1
     board.assert_equal([Photo("7", "same"), B])
+
+
+def test_a_run_after_one_that_found_nothing_compares_nothing(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless anything may have changed, whatever it is."""
+    compared = []
+    plain = media.wanted
+
+    def watched(*arguments: Any) -> list[media.Wanted]:
+        compared.append(arguments)
+        return plain(*arguments)
+
+    monkeypatch.setattr(media, "wanted", watched)
+
+    def run() -> tuple[int, ImageCounts]:
+        compared.clear()
+        counts = board.run()
+        return len(compared), counts
+
+    board.publish([A, B])
+    assert run()[0] == 1
+    assert run() == (1, ImageCounts())
+    assert run() == (0, ImageCounts())
+    board.publish([A, C])
+    assert run()[1].stored == 1
+    board.run()
+    assert run() == (0, ImageCounts())
+    with board.warehouse.writing() as connection:
+        connection.execute(sa.delete(ledgers.media_file).where(sa.text("media_key = '1_1'")))
+    assert run()[1].stored == 1
+    board.run()
+    assert run() == (0, ImageCounts())
+    board.withdraw_all()
+    assert run()[1].removed == 2
 
 
 # What goes ----------------------------------------------------------------------------------------
