@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from rets_pipeline.archive import Archive, safe_segment
 from rets_pipeline.sync.downloads import ImageAbsent, ImageRefused, ImageUnchanged, Validators
 from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
-from rets_pipeline.sync.received import NotAnImage, Received
+from rets_pipeline.sync.received import NotAnImage, Picture, Received
 from rets_pipeline.sync.transfer import Transfer
 from rets_pipeline.warehouse import backlog, media, runs
 from rets_pipeline.warehouse.engine import transaction
@@ -156,9 +156,8 @@ class ToLoad:
             return None
         return Validators(self.held.row["etag"], self.held.row["last_modified"])
 
-    def stored(self, received: Received) -> FileRow:
+    def stored(self, received: Received, picture: Picture) -> FileRow:
         """Blob first; the row, which the caller writes, second."""
-        picture = received.picture()
         key = "/".join(
             (
                 "images",

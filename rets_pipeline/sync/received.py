@@ -81,6 +81,11 @@ class Received:
         else:
             self._file.write(piece)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """It is small enough to be looked at without delay."""
+        return self._file is None
+
     def picture(self) -> Picture:
         """Look at the bytes.
 

@@ -3,15 +3,15 @@
 What belongs here: the thread and the event loop of a run's downloads, the threads that store, and
 the order of work between them. What does not: which images, one download (``downloads``), and SQL.
 
-Downloads share one event loop, so that a photo costs little processor time. Hashing, looking at
-the bytes and putting them into the archive happen on threads, all of which let go of Python's
-lock, so that the next photos come meanwhile.
+Downloads share one event loop, so that a photo costs little processor time; it also hashes them,
+since handing a photo to another thread costs more than its hash. The archive puts them on threads,
+so that the next ones come meanwhile. Whoever takes what is done is woken for a hundred, not for
+each.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from typing import Protocol, Self
 
 from rets_pipeline.settings import PhotoSettings
 from rets_pipeline.sync.downloads import Downloader, ImagePostponed, Validators
-from rets_pipeline.sync.received import Received
+from rets_pipeline.sync.received import Picture, Received
 from rets_pipeline.warehouse.media import FileRow
 
 #: how long an interrupted run waits for what is under way: it would be asked for again
@@ -42,7 +42,7 @@ class Task(Protocol):
         """Of the bytes that are held and came from there."""
         ...
 
-    def stored(self, received: Received) -> FileRow:
+    def stored(self, received: Received, picture: Picture) -> FileRow:
         """Put the bytes into the archive; on any thread."""
         ...
 
@@ -81,9 +81,16 @@ class Transfer:
         self._downloader = Downloader(photos, user_agent)
         self._tasks: deque[Task] = deque()
         self._ended = False
-        self._done: queue.SimpleQueue[FileRow | _Broken | None] = queue.SimpleQueue()
+        self._done: deque[FileRow | _Broken | None] = deque()
+        self._unfinished = 0
+        self._most = 1
+        self._enough = threading.Event()
         self._loop: asyncio.AbstractEventLoop
         self._wake: asyncio.Event
+        self._room: asyncio.Event
+        self._guard = threading.Lock()
+        self._storing = 0
+        self._is_full = False
         self._main: asyncio.Task[None] | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="images", daemon=True)
@@ -115,27 +122,32 @@ class Transfer:
         """Add images to load."""
         given = list(tasks)
         self.waiting += len(given)
+        with self._guard:
+            self._unfinished += len(given)
         self._tasks.extend(given)
-        self._loop.call_soon_threadsafe(self._wake.set)
+        self._call(self._wake.set)
 
     def take(self, most: int, seconds: float) -> list[FileRow]:
-        """What is done: waits until something is, then a little for more.
+        """What is done: waits until so much is, or all.
 
         Args:
-            most: so many rows at once.
-            seconds: to wait for the first one.
+            most: rows at once.
+            seconds: to wait at most; then fewer are taken, or none.
 
         Raises:
             Exception: storing failed for a reason that is not an image's.
         """
+        self._most = most
+        self._enough.clear()
+        if self.waiting and not self._has_enough():
+            self._enough.wait(seconds)
         rows: list[FileRow] = []
-        while self.waiting and len(rows) < most:
-            try:
-                item = self._done.get(timeout=seconds)
-            except queue.Empty:
-                break
-            self._note(item, rows)
+        while self._done and len(rows) < most:
+            self._note(self._done.popleft(), rows)
         return rows
+
+    def _has_enough(self) -> bool:
+        return len(self._done) >= self._most or not self._unfinished
 
     def drop(self) -> int:
         """Forget the images that no download has begun for; returns how many."""
@@ -147,6 +159,8 @@ class Transfer:
                 break
             dropped += 1
         self.waiting -= dropped
+        with self._guard:
+            self._unfinished -= dropped
         return dropped
 
     def end(self) -> list[FileRow]:
@@ -163,8 +177,8 @@ class Transfer:
                 self._call(self._main.cancel)
             self._thread.join()
         rows: list[FileRow] = []
-        while not self._done.empty():
-            item = self._done.get()
+        while self._done:
+            item = self._done.popleft()
             if not isinstance(item, _Broken):
                 self._note(item, rows)
         return rows
@@ -189,41 +203,61 @@ class Transfer:
     def _run(self) -> None:
         with asyncio.Runner() as runner:
             self._loop = runner.get_loop()
-            self._wake = asyncio.Event()
+            self._wake, self._room = asyncio.Event(), asyncio.Event()
             try:
                 runner.run(self._serve())
             except (asyncio.CancelledError, KeyboardInterrupt):
                 pass
             except BaseException as error:
-                self._done.put(_Broken(error))
+                self._finish(_Broken(error))
             finally:
                 self._ready.set()
 
     async def _serve(self) -> None:
         self._main = asyncio.current_task()
         width = self._photos.connections
-        # So many bodies are in memory: those that load, and as many that are being stored.
-        room = asyncio.Semaphore(2 * width)
         with ThreadPoolExecutor(width, thread_name_prefix="images") as threads:
             async with self._downloader, asyncio.TaskGroup() as group:
                 self._ready.set()
                 for _ in range(width):
-                    group.create_task(self._load(threads, room))
+                    group.create_task(self._load(threads))
 
-    async def _load(self, threads: ThreadPoolExecutor, room: asyncio.Semaphore) -> None:
+    async def _load(self, threads: ThreadPoolExecutor) -> None:
         while (task := await self._next()) is not None:
-            await room.acquire()
+            await self._has_room()
             try:
                 received = await self._downloader.get(task.url, task.validators)
             except ImagePostponed:
-                self._done.put(None)
+                self._finish(None)
             except Exception as error:
-                self._done.put(_failed(task, error))
+                self._finish(_failed(task, error))
             else:
-                stored = self._loop.run_in_executor(threads, self._store, task, received)
-                stored.add_done_callback(lambda _: room.release())
-                continue
-            room.release()
+                self._arrived(threads, task, received)
+
+    def _arrived(self, threads: ThreadPoolExecutor, task: Task, received: Received) -> None:
+        picture = None
+        if received.is_in_memory:
+            try:
+                picture = received.picture()
+            except Exception as error:
+                self._finish(_failed(task, error))
+                return
+        with self._guard:
+            self._storing += 1
+        threads.submit(self._store, task, received, picture)
+
+    async def _has_room(self) -> None:
+        """Wait while as many bodies are being stored as may load: all are in memory.
+
+        The loop is woken only when somebody waits: that costs as much as a request.
+        """
+        while True:
+            with self._guard:
+                self._is_full = self._storing >= self._photos.connections
+                if not self._is_full:
+                    return
+                self._room.clear()
+            await self._room.wait()
 
     async def _next(self) -> Task | None:
         """The next image; None when there will be none."""
@@ -237,13 +271,26 @@ class Transfer:
                 await self._wake.wait()
         return None
 
-    def _store(self, task: Task, received: Received) -> None:
+    def _store(self, task: Task, received: Received, picture: Picture | None) -> None:
         with received:
             try:
-                row: FileRow | _Broken = task.stored(received)
+                row: FileRow | _Broken = task.stored(received, picture or received.picture())
             except Exception as error:
                 row = _failed(task, error)
-        self._done.put(row)
+        self._finish(row)
+        with self._guard:
+            self._storing -= 1
+            wanted, self._is_full = self._is_full, False
+        if wanted:
+            self._call(self._room.set)
+
+    def _finish(self, item: FileRow | _Broken | None) -> None:
+        with self._guard:
+            self._done.append(item)
+            self._unfinished -= 1
+            enough = self._has_enough() or isinstance(item, _Broken)
+        if enough:
+            self._enough.set()
 
 
 def _failed(task: Task, error: Exception) -> FileRow | _Broken:
