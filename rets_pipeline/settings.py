@@ -74,6 +74,14 @@ class PhotoSettings(BaseModel):
     hosts: tuple[str, ...] = Field(
         default=(), description="hosts that images may come from; `*.example.com` for all below"
     )
+    strategies: tuple[Literal["url", "location", "object"], ...] = Field(
+        default=("url",),
+        min_length=1,
+        description="ways to a photo, in order: the payload's address, GetObject's, its bytes",
+    )
+    listings_per_object_request: int = Field(
+        default=1, ge=1, le=100, description="whose photos one GetObject asks for"
+    )
     connections: int = Field(default=16, ge=1, le=64, description="downloads at the same time")
     connections_per_host: int | None = Field(
         default=None, ge=1, le=64, description="of them to one host; None: all"

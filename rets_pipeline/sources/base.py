@@ -193,6 +193,11 @@ class Source(ResourceSource, Protocol):
         """What else has searches of its own, by RESO's name (Member, Office); may be empty."""
         ...
 
+    @property
+    def object_types(self) -> Mapping[str, str]:
+        """What GetObject calls the photos of listings, by size; empty: it has none."""
+        ...
+
     def taught(self, lookups: Mapping[str, Sequence[str]]) -> Source:
         """The same source, which knows the server's own lookup values.
 

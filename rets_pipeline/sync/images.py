@@ -13,15 +13,23 @@ import contextlib
 import logging
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 
 import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive, safe_segment
-from rets_pipeline.sync.downloads import ImageAbsent, ImageRefused, ImageUnchanged, Validators
+from rets_pipeline.rets import RetsObject
+from rets_pipeline.sync.downloads import (
+    ImageAbsent,
+    ImagePostponed,
+    ImageRefused,
+    ImageUnchanged,
+    Validators,
+)
 from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
+from rets_pipeline.sync.objects import Objects
 from rets_pipeline.sync.received import NotAnImage, Picture, Received
 from rets_pipeline.sync.transfer import Transfer
 from rets_pipeline.warehouse import backlog, media, runs
@@ -136,6 +144,8 @@ class ToLoad:
         image: as the payload names it.
         held: in its place, under another token.
         known: hashes of what is held of the listing: equal bytes are stored once.
+        ways: how it may be loaded; the first one now, the others if that fails.
+        from_object: its bytes come from GetObject and not from the address.
     """
 
     feed: str
@@ -143,6 +153,13 @@ class ToLoad:
     image: Wanted
     held: Held | None
     known: frozenset[str]
+    ways: tuple[str, ...] = ("url",)
+    from_object: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Of the image within its feed."""
+        return identity(self.image)
 
     @property
     def url(self) -> str:
@@ -182,7 +199,7 @@ class ToLoad:
             bytes=picture.bytes,
             width=picture.width,
             height=picture.height,
-            source_url=self.url,
+            source_url=None if self.from_object else self.url,
             etag=received.etag,
             last_modified=received.last_modified,
             stored_at=_now(),
@@ -229,6 +246,8 @@ class _Loading:
         self._connection = lock(mirror)
         self._done = 0
         self._started = _now()
+        self._objects = Objects(mirror)
+        self._under_way: dict[tuple[str, str, str], ToLoad] = {}
 
     def all_of(self, lacking: list[Wanted]) -> None:
         """Move what is held already, load the rest."""
@@ -245,7 +264,7 @@ class _Loading:
                     self._write(rows)
                 raise
             finally:
-                counts.requests = transfer.requests
+                counts.requests = transfer.requests + self._objects.requests
                 counts.postponed += transfer.postponed
             alone = transfer.hosts_left_alone
         if alone:
@@ -258,12 +277,68 @@ class _Loading:
             while more and transfer.waiting < _AHEAD:
                 page = next(pages, None)
                 more = page is not None
-                transfer.give(self._moved(page or []))
-            self._write(transfer.take(_ROWS, _ROWS_SECONDS))
+                self._load(transfer, self._moved(page or []))
+            self._settle(transfer, transfer.take(_ROWS, _ROWS_SECONDS))
             self._mirror.progress("images", self._done, total)
             if (more or transfer.waiting) and self._has_done_enough():
                 counts.postponed += transfer.drop() + sum(map(len, pages))
                 more = False
+
+    def _load(self, transfer: Transfer, tasks: list[ToLoad]) -> None:
+        """Each by the first of its ways."""
+        if not tasks:
+            return
+        direct = [task for task in tasks if task.ways[0] == "url"]
+        self._under_way |= {task.identity: task for task in direct if task.ways[1:]}
+        transfer.give(direct)
+        for way in ("location", "object"):
+            some = {task.identity: task for task in tasks if task.ways[0] == way}
+            if some:
+                self._by_object(transfer, some, location=way == "location")
+
+    def _by_object(
+        self, transfer: Transfer, tasks: Mapping[tuple[str, str, str], ToLoad], *, location: bool
+    ) -> None:
+        rows: list[FileRow] = []
+        again: list[ToLoad] = []
+        images = [task.image for task in tasks.values()]
+        for number, (image, found) in enumerate(self._objects.ask(images, location=location)):
+            if self._has_done_enough():
+                self._counts.postponed += len(images) - number
+                break
+            task = tasks[identity(image)]
+            if isinstance(found, ImagePostponed) and task.ways[1:]:
+                again.append(replace(task, ways=task.ways[1:]))
+                continue
+            if isinstance(found, ImagePostponed):
+                self._counts.postponed += 1
+                continue
+            self._under_way[task.identity] = task
+            if isinstance(found, RetsObject) and found.location is not None:
+                transfer.give([replace(task, image=replace(image, url=found.location))])
+                continue
+            rows.append(_row_of_object(task, found))
+            if len(rows) >= _ROWS:
+                self._settle(transfer, rows)
+                rows = []
+        self._settle(transfer, rows)
+        self._load(transfer, again)
+
+    def _settle(self, transfer: Transfer, rows: list[FileRow]) -> None:
+        """Write what is done; what failed and has another way goes it."""
+        if not self._under_way:
+            self._write(rows)
+            return
+        written: list[FileRow] = []
+        again: list[ToLoad] = []
+        for row in rows:
+            task = self._under_way.pop((row["listing_key"], row["media_key"], row["size"]), None)
+            if task is not None and task.ways[1:] and row["state"] != "stored":
+                again.append(replace(task, ways=task.ways[1:]))
+            else:
+                written.append(row)
+        self._write(written)
+        self._load(transfer, again)
 
     def _has_done_enough(self) -> bool:
         if self._counts.bytes >= self._mirror.feed.photos.bytes_per_run:
@@ -302,7 +377,8 @@ class _Loading:
     def _to_load(self, image: Wanted, here: list[Held], known: frozenset[str]) -> ToLoad:
         place = (image.media_key, image.size)
         held = next((item for item in here if (item.media_key, item.size) == place), None)
-        return ToLoad(self._feed, self._mirror.archive, image, held, known)
+        ways = self._mirror.feed.photos.strategies
+        return ToLoad(self._feed, self._mirror.archive, image, held, known, ways)
 
     def _write(self, rows: list[FileRow]) -> None:
         if not rows:
@@ -338,6 +414,21 @@ def same_photo(
     if names[image.listing_key, image.change_token] > len(same):
         return None  # a new photo under the token of another one
     return same[0] if len({item.content_hash for item in same}) == 1 else None
+
+
+def identity(image: Wanted) -> tuple[str, str, str]:
+    """Listing, photo and size."""
+    return image.listing_key, image.media_key, image.size
+
+
+def _row_of_object(task: ToLoad, found: RetsObject | Exception) -> FileRow:
+    if isinstance(found, Exception):
+        return task.failed(found)
+    with Received(found.data) as received:
+        try:
+            return replace(task, from_object=True).stored(received, received.picture())
+        except NotAnImage as error:
+            return task.failed(error)
 
 
 def _row_of_held(image: Wanted, held: Held) -> FileRow:

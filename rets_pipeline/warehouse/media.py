@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ class Wanted:
     Attributes:
         change_token: the payload's, now.
         attempts: made so far under this token.
+        order: of the photo among its listing's, by which GetObject knows it.
     """
 
     listing_key: str
@@ -40,6 +41,7 @@ class Wanted:
     url: str
     change_token: str
     attempts: int
+    order: int | None = field(default=None, compare=False)
 
 
 #: a row of ``media_file``, without its feed
@@ -105,7 +107,15 @@ def wanted(
     """
     rows = connection.execute(_lacking(feed, sizes, now).limit(limit))
     return [
-        Wanted(row.listing_key, row.media_key, row.size, row.url, row.change_token, row.attempts)
+        Wanted(
+            row.listing_key,
+            row.media_key,
+            row.size,
+            row.url,
+            row.change_token,
+            row.attempts,
+            row.order,
+        )
         for row in rows
     ]
 

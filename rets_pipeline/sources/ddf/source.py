@@ -127,6 +127,11 @@ class DdfSource(_Searches):
             "Office": DdfPeople("Office", people.parse_office, culture),
         }
 
+    @property
+    def object_types(self) -> Mapping[str, str]:
+        """Of Property. CREA serves none since July 2020; who forwards DDF may."""
+        return {"thumbnail": "ThumbnailPhoto", "medium": "Photo", "large": "LargePhoto"}
+
     def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
         """The same source, which keeps the server's own values with commas whole."""
         return DdfSource(self._culture, lookups)
