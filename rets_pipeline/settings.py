@@ -30,6 +30,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUOTED = re.compile(r"'[^'<\\][^']+'")
+_BASE_URL = re.compile(r"https?://[\w.\-:\[\]]+(/[\w.~%+\-]+)*/?", re.ASCII)
 _FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
 _VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -95,9 +96,21 @@ class PhotoSettings(BaseModel):
     max_bytes: int = Field(default=30_000_000, ge=1_000, description="of one image")
     per_run: int = Field(default=50_000, ge=1, description="images handled by one run")
     bytes_per_run: int = Field(default=20_000_000_000, ge=1, description="loaded by one run")
+    base_url: str | None = Field(
+        default=None, description="where a website finds the archive: a CDN's address, say"
+    )
     allow_private_addresses: bool = Field(
         default=False, description="only for a server on the same machine, such as the sandbox"
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _BASE_URL.fullmatch(value):
+            raise ValueError("must be an http(s) address without user, query and fragment")
+        return value.rstrip("/") + "/"
 
 
 class ReconcileSettings(BaseModel):

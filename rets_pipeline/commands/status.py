@@ -42,6 +42,7 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images pending": _number(images.pending),
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
+        "  mostly because": next(iter(state.image_reasons), "-"),
         "not returned": _number(state.not_returned),
         "not understood": _number(state.quarantined),
         "quarantine entries": _number(state.quarantine_entries),

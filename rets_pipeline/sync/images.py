@@ -90,6 +90,7 @@ def mirror_images(mirror: Mirror) -> ImageCounts:
     counts = ImageCounts()
     connection = lock(mirror)
     with transaction(connection):
+        media.note_base_url(connection, feed, photos.base_url)
         signal = backlog.images_signal(connection, feed, photos.sizes, _now())
         last = runs.last_action(connection, feed=feed, lock_name=_lock_name(mirror), action=_ACTION)
     if last is not None and last.get("settled") == signal:

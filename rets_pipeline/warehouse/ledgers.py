@@ -139,6 +139,15 @@ media_file = sa.Table(
     comment="What is held of each image in the archive",
 )
 
+#: Where a website finds the blobs of images, for the view of photos.
+media_base_url = sa.Table(
+    "media_base_url",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("base_url", sa.Text, nullable=False, comment="that blob keys are put behind"),
+    comment="The address of each feed's images, as its settings name it",
+)
+
 #: Records and values that could not be understood, with their raw text and the reason.
 quarantine = sa.Table(
     "quarantine",

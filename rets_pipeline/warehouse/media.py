@@ -174,6 +174,25 @@ def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> 
     )
 
 
+def reasons(connection: sa.Connection, feed: str, most: int = 10) -> dict[str, int]:
+    """Why images are not held, the commonest reasons first, with the number of images.
+
+    Args:
+        most: reasons.
+    """
+    file = ledgers.media_file
+    found: Counter[str] = Counter()
+    rows = connection.execute(
+        sa.select(file.c.reason, sa.func.count().label("images"))
+        .where(file.c.feed == feed, file.c.state.in_(("absent", "failed", "vanished")))
+        .group_by(file.c.reason)
+    )
+    for row in rows:
+        # What stands before the colon is the image's own place.
+        found[(row.reason or "").rpartition(": ")[2]] += row.images
+    return dict(found.most_common(most))
+
+
 def held(
     connection: sa.Connection, feed: str, listing_keys: Sequence[str]
 ) -> dict[str, list[Held]]:
@@ -266,6 +285,15 @@ def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> lis
 
 def _listings(rows: Iterable[FileRow]) -> list[str]:
     return sorted({row["listing_key"] for row in rows})
+
+
+def note_base_url(connection: sa.Connection, feed: str, base_url: str | None) -> None:
+    """Let the view of photos name addresses below this one, or none."""
+    table = ledgers.media_base_url
+    if base_url is None:
+        connection.execute(sa.delete(table).where(table.c.feed == feed))
+    else:
+        bulk.upsert(connection, table, [{"feed": feed, "base_url": base_url}])
 
 
 def remove_unnamed(

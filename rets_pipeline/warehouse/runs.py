@@ -134,6 +134,7 @@ class Status:
     """A feed in numbers.
 
     Attributes:
+        image_reasons: why images are not held, the commonest first, with their number.
         people: members and offices, by the kind of their pulls.
     """
 
@@ -144,6 +145,7 @@ class Status:
     last_sync_at: datetime | None
     last_sync_result: str | None
     images: media.Completeness
+    image_reasons: dict[str, int]
     not_returned: int
     quarantined: int
     quarantine_entries: int
@@ -174,6 +176,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         last_sync_at=(last.ended_at or last.started_at) if last else None,
         last_sync_result=(last.result or "running or killed") if last else None,
         images=media.completeness(connection, feed, sizes),
+        image_reasons=media.reasons(connection, feed),
         not_returned=states.get("not_returned", 0),
         quarantined=states.get("quarantined", 0),
         quarantine_entries=_count(connection, ledgers.quarantine, feed),
