@@ -28,6 +28,7 @@ from pydantic import (
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
+_PAGE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[\w.~-]+)+")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUOTED = re.compile(r"'[^'<\\][^']+'")
 _FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
@@ -151,6 +152,9 @@ class Settings(BaseModel):
         archive_uri: ``file:///…``, a folder, or ``s3://bucket/prefix``.
         home: the folder for all that is kept when nothing else is configured.
         automation: whether schedules and sensors run as soon as they are deployed.
+        repository_url: where this software's repository is shown to people, such as
+            ``https://github.com/owner/name``; empty: the UI links to no code and no documents.
+        repository_branch: of the repository, that is deployed.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -160,6 +164,19 @@ class Settings(BaseModel):
     archive_uri: str
     home: Path
     automation: bool = False
+    repository_url: str = ""
+    repository_branch: str = "main"
+
+    @field_validator("repository_url")
+    @classmethod
+    def _repository_is_a_page(cls, value: str) -> str:
+        if not value:
+            return value
+        page = _PAGE.fullmatch(value.removesuffix("/").removesuffix(".git"))
+        if page is None:
+            # Not quoted: addresses of repositories are often written with a token.
+            raise ValueError("RETS_PIPELINE_REPOSITORY: must be https://host/path, and no more")
+        return page.group()
 
     @model_validator(mode="after")
     def _database_is_supported(self) -> Settings:
@@ -201,7 +218,7 @@ class Settings(BaseModel):
         """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
 
         Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
-        ``DATABASE_URL``, ``ARCHIVE_URI``.
+        ``RETS_PIPELINE_REPOSITORY``, ``RETS_PIPELINE_BRANCH``, ``DATABASE_URL``, ``ARCHIVE_URI``.
 
         Raises:
             SettingsError: a file or value cannot be used.
@@ -217,6 +234,8 @@ class Settings(BaseModel):
                 archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
                 home=home,
                 automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
+                repository_url=environ.get("RETS_PIPELINE_REPOSITORY", ""),
+                repository_branch=environ.get("RETS_PIPELINE_BRANCH") or "main",
             )
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from None

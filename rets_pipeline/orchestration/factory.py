@@ -14,6 +14,7 @@ import dagster as dg
 from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.checks import feed_checks
+from rets_pipeline.orchestration.documentation import explained
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
@@ -44,12 +45,12 @@ def build_defs(
     for feed in feeds:
         resources[naming.mirror_resource(feed.name)] = mirror_resource(settings, feed)
         resources |= io_managers(feed.name, people(feed))
+    assets: list[dg.AssetsDefinition] = []
+    for feed in feeds:
+        assets += feed_assets(feed, kinds)
+        assets += people_assets(feed, kinds)
     return dg.Definitions(
-        assets=[
-            asset
-            for feed in feeds
-            for asset in (*feed_assets(feed, kinds), *people_assets(feed, kinds))
-        ],
+        assets=explained(assets, settings),
         asset_checks=[check for feed in feeds for check in feed_checks(feed)],
         jobs=[job for feed in feeds for job in feed_jobs(feed)],
         schedules=[

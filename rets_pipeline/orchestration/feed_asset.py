@@ -14,8 +14,6 @@ import dagster as dg
 from rets_pipeline.orchestration import naming
 from rets_pipeline.settings import FeedConfig
 
-DOCUMENTATION = "See README.md, section *What the assets mean*."
-
 
 class Kinds:
     """The tags that tell what an asset is made of.

@@ -109,7 +109,9 @@ def replay_config(feed: str) -> dict[str, Any]:
 
 
 def _selection(feed: str, *names: str) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(*(naming.asset_key(feed, name) for name in names))
+    """The assets with their checks, but for those of the night."""
+    assets = dg.AssetSelection.assets(*(naming.asset_key(feed, name) for name in names))
+    return assets - naming.nightly_checks(feed)
 
 
 def _tags(feed: str, kind: str) -> dict[str, str]:

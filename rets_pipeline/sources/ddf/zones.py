@@ -64,6 +64,11 @@ _PROVINCES: Mapping[str, str] = {
 }
 
 
+def province_code(province: str | None) -> str | None:
+    """The two letters of a province or a territory, from its name in English or French."""
+    return _PROVINCES.get((province or "").strip().lower())
+
+
 def zone_name(
     province: str | None, latitude: Decimal | None, longitude: Decimal | None
 ) -> str | None:
@@ -77,7 +82,7 @@ def zone_name(
     Returns:
         None when the province is not one of Canada's and the coordinates tell nothing.
     """
-    zones = _ZONES.get(_PROVINCES.get((province or "").strip().lower(), ""), ())
+    zones = _ZONES.get(province_code(province) or "", ())
     if len(zones) == 1:
         return f"America/{zones[0]}"
     found = _at(latitude, longitude)
