@@ -38,7 +38,7 @@ def loaded_columns(feed: str, resource: Resource, source: ResourceSource) -> dic
         source: how its records are read.
     """
     return {
-        "dagster/column_schema": _schema(tables_of(resource)),
+        "dagster/column_schema": _schema(tables_of(resource), tuple(source.elements())),
         "dagster/column_lineage": _lineage(
             naming.asset_key(feed, naming.raw(resource)), resource, source.elements()
         ),
@@ -77,20 +77,33 @@ def _destinations(element: SourceElement) -> str:
 
 
 @cache
-def _schema(every: tuple[sa.Table, ...]) -> dg.TableSchema:
-    """The columns of the first table by their names, of the others behind the table's name."""
+def _schema(every: tuple[sa.Table, ...], elements: tuple[SourceElement, ...]) -> dg.TableSchema:
+    """The columns of the first table by their names, of the others behind the table's name.
+
+    The open-source UI draws no lineage of columns, so their descriptions name the elements, too.
+    """
+    feeding: dict[tuple[str, str], list[str]] = {}
+    for element in elements:
+        for place in element.columns:
+            feeding.setdefault(place, []).append(element.path.partition("/")[2])
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=_name(every[0], table.name, column.name),
                 type=str(column.type.compile(dialect=_POSTGRES)),
-                description=column.comment,
+                description=_description(column, feeding.get((table.name, column.name), [])),
                 constraints=dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
             )
             for table in every
             for column in table.columns
         ]
     )
+
+
+def _description(column: sa.Column[Any], elements: list[str]) -> str | None:
+    if not elements or column.name in ("source_fields", "uncompared_fields"):
+        return column.comment
+    return f"{column.comment} ← {', '.join(elements)}"
 
 
 def _name(own: sa.Table, table: str, column: str) -> str:

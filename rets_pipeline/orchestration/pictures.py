@@ -27,7 +27,7 @@ _LONGEST_CELL = 60
 #: the colours of the map, by what they are for
 _PAPER, _GRID, _BORDER, _LABEL, _OLD, _NEW, _RIM = range(7)
 _COLOURS = (
-    (250, 251, 252), (228, 232, 238), (164, 174, 190), (96, 108, 128), (186, 197, 212),
+    (250, 251, 252), (228, 232, 238), (164, 174, 190), (96, 108, 128), (150, 164, 184),
     (214, 40, 57), (255, 255, 255),
 )  # fmt: skip
 
@@ -49,18 +49,17 @@ def preview(listings: Sequence[Preview]) -> str:
     """Listings with their first photos, as a table in Markdown."""
     if not listings:
         return "no listings yet"
+    # Dagster shows up to 1,000 characters at once, and hides more behind a click.
     lines = [
-        "| photo | listing | type | place | price | beds | baths | photos | changed |",
-        "|---|---|---|---|---:|---:|---:|---:|---|",
+        "| photo | listing | type | place | price | beds | baths | photos |",
+        "|---|---|---|---|---:|---:|---:|---:|",
     ]
     for one in listings:
         price = f"${one.list_price:,.0f}" if one.list_price is not None else None
         place = ", ".join(part for part in (one.city, one.state_or_province) if part)
-        changed = one.modification_timestamp
         cells = (
             one.listing_key, one.property_sub_type, place, price, one.bedrooms_total,
             one.bathrooms_total_integer, one.photos_count,
-            f"{changed:%Y-%m-%d %H:%M}" if changed else None,
         )  # fmt: skip
         lines.append(
             f"| {_photo(one.thumbnail_url)} | " + " | ".join(_cell(cell) for cell in cells) + " |"
@@ -108,7 +107,7 @@ def _png(found: Map) -> bytes:
         _draw_area(draw, frame, area)
     for point in found.others:
         x, y = frame.place(point.latitude, point.longitude)
-        draw.point((x, y), _OLD)
+        draw.rectangle((x - 1, y - 1, x + 1, y + 1), fill=_OLD)
     for point in found.new:
         x, y = frame.place(point.latitude, point.longitude)
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=_NEW, outline=_RIM)

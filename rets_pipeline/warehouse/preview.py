@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -35,7 +34,6 @@ class Preview:
     bedrooms_total: int | None
     bathrooms_total_integer: int | None
     photos_count: int | None
-    modification_timestamp: datetime | None
     thumbnail_url: str | None
 
 
