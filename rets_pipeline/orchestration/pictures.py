@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image, ImageDraw, ImageFont
 
-from rets_pipeline.sources.base import Bounds
+from rets_pipeline.geocoding.provinces import Box
 from rets_pipeline.sync.shown import Area, Map
 from rets_pipeline.warehouse.preview import Point, Preview
 
@@ -128,7 +128,7 @@ class _Frame:
 
     def __init__(self, areas: Sequence[Area], points: Sequence[Point]) -> None:
         boxes = [area.bounds for area in areas] or [
-            Bounds(
+            Box(
                 min(point.latitude for point in points) - 1,
                 max(point.latitude for point in points) + 1,
                 min(point.longitude for point in points) - 1,

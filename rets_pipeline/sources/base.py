@@ -9,24 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from rets_pipeline.geocoding.provinces import Box
+
+if TYPE_CHECKING:  # Arrow is slow to import
+    from rets_pipeline.sources.master_list import Batch
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class MasterListEntry:
-    """One key that the server offers now.
-
-    Attributes:
-        key: the server's own key, as text.
-        modification_timestamp: in UTC; None when the server's text could not be read.
-        raw_timestamp: that text.
-    """
-
-    key: str
-    modification_timestamp: datetime | None
-    raw_timestamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +131,12 @@ class Search:
     Attributes:
         record: the local name of the elements that are records.
         arguments: SearchType, Class, Query and the rest.
+        attributes: those of a record that are wanted; none: its content.
     """
 
     record: str
     arguments: Mapping[str, str]
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +154,6 @@ class SourceElement:
     lookup: str | None = None
 
 
-class Bounds(NamedTuple):
-    """A box on the map, in degrees."""
-
-    south: float
-    north: float
-    west: float
-    east: float
-
-
 class ResourceSource(Protocol):
     """How one resource of a server is asked for and read."""
 
@@ -181,11 +164,14 @@ class ResourceSource(Protocol):
         """The search that answers with every key."""
         ...
 
-    def master_list_entry(self, attributes: Mapping[str, str]) -> MasterListEntry:
-        """One record of the master list.
+    def master_list_entries(self, columns: Sequence[Sequence[str | None]]) -> Batch:
+        """Records of the master list, from the attributes that its search wants.
+
+        Args:
+            columns: the values of each attribute; None where a record lacks it.
 
         Raises:
-            ValueError: it has no key.
+            ValueError: one has no key.
         """
         ...
 
@@ -236,7 +222,7 @@ class Source(ResourceSource, Protocol):
         """
         ...
 
-    def bounds(self, province: str | None) -> tuple[str, Bounds] | None:
+    def bounds(self, province: str | None) -> tuple[str, Box] | None:
         """A province's short name and the box around it, by a record's word for it.
 
         None when nothing is known of such a province.

@@ -1,7 +1,7 @@
 """Whether the mirrored data is as an operator expects: verdicts that change nothing.
 
 What belongs here: what is too much or too strange, in words. What does not: the queries
-(``warehouse.audits``), parity with the server (``audit``), and repairs.
+(``warehouse.quality``), parity with the server (``audit``), and repairs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rets_pipeline.archive import NotInArchive
-from rets_pipeline.sources.base import Bounds
+from rets_pipeline.geocoding.provinces import Box
 from rets_pipeline.sync import changes, delete, notes
 from rets_pipeline.sync import master as masters
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import audits, deletion, difference, preview
+from rets_pipeline.warehouse import deletion, difference, preview, quality
 from rets_pipeline.warehouse.deletion import Gone
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
@@ -56,7 +56,7 @@ class Verdict:
 def quarantine_empty(mirror: Mirror, resource: Resource = LISTINGS) -> Verdict:
     """Everything that the server sent was understood."""
     with mirror.warehouse.reading() as connection:
-        found = audits.quarantined(connection, mirror.feed.name, resource)
+        found = quality.quarantined(connection, mirror.feed.name, resource)
     passed = found.records == 0 and found.values == 0
     return Verdict(
         passed,
@@ -75,7 +75,7 @@ def quarantine_empty(mirror: Mirror, resource: Resource = LISTINGS) -> Verdict:
 def prices_in_bounds(mirror: Mirror) -> Verdict:
     """No asking price that somebody must have mistyped."""
     with mirror.warehouse.reading() as connection:
-        found = audits.prices(connection, mirror.feed.name, LOWEST_PRICE, HIGHEST_PRICE)
+        found = quality.prices(connection, mirror.feed.name, LOWEST_PRICE, HIGHEST_PRICE)
     bounds = f"${LOWEST_PRICE:,} and ${HIGHEST_PRICE:,}"
     count = found.below + found.above
     return Verdict(
@@ -94,14 +94,14 @@ def coordinates_in_province(mirror: Mirror) -> Verdict:
     located = unknown = outside = 0
     cases = []
     with mirror.warehouse.reading() as connection:
-        for reach in audits.extremes(connection, feed):
+        for reach in quality.extremes(connection, feed):
             located += reach.located
             known = mirror.source.bounds(reach.province)
             if known is None:
                 unknown += reach.located
             elif not _holds(known[1], reach):
                 box = known[1]
-                found = audits.outside(connection, feed, reach.province, box[:2], box[2:])
+                found = quality.outside(connection, feed, reach.province, box[:2], box[2:])
                 outside += found.listings
                 cases.append(
                     {
@@ -120,20 +120,17 @@ def coordinates_in_province(mirror: Mirror) -> Verdict:
     )
 
 
-def _holds(box: Bounds, reach: audits.Extremes) -> bool:
-    south, north, west, east = box
-    return (
-        south <= float(reach.south)
-        and float(reach.north) <= north
-        and west <= float(reach.west)
-        and float(reach.east) <= east
-    )
+def _holds(box: Box, reach: quality.Extremes) -> bool:
+    """Whether all listings that reach so far lie in the box."""
+    south, north = float(reach.south), float(reach.north)
+    west, east = float(reach.west), float(reach.east)
+    return box.holds(south, west) and box.holds(north, east)
 
 
 def no_orphan_children(mirror: Mirror) -> Verdict:
     """Rooms, photos, phones and so on belong to rows that exist. Reads every child."""
     with mirror.warehouse.reading() as connection:
-        found = audits.orphans(connection, mirror.feed.name)
+        found = quality.orphans(connection, mirror.feed.name)
     total = sum(found.values())
     return Verdict(
         total == 0,
@@ -158,7 +155,7 @@ def null_shares(
     """
     table = resource.table
     with mirror.warehouse.reading() as connection:
-        rows, nulls = audits.nulls(connection, mirror.feed.name, table)
+        rows, nulls = quality.nulls(connection, mirror.feed.name, table)
     shares = {name: round(count / rows, 4) if rows else 1.0 for name, count in nulls.items()}
     kept = notes.read(mirror, _NULL_SHARES)
     before = [run["shares"] for run in kept.get(table.name, [])]
@@ -222,7 +219,7 @@ def _gone(mirror: Mirror, resource: Resource) -> Gone:
         return Gone(0, 0, live)
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
+        difference.loaded(connection, master.batches(mirror.archive)),
     ):
         return deletion.count(connection, feed, resource)
 

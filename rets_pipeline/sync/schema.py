@@ -16,7 +16,7 @@ from rets_pipeline.sources.base import SourceElement
 from rets_pipeline.sync import lookups, notes
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.sync.quality import Verdict
-from rets_pipeline.warehouse import audits
+from rets_pipeline.warehouse import preview
 from rets_pipeline.warehouse.resources import LISTINGS
 
 #: listings looked at by one run
@@ -83,7 +83,9 @@ def _unknown(mirror: Mirror, on_server: Mapping[str, Iterable[str]]) -> Iterator
     known = frozenset(element.path.partition("/")[2].casefold() for element in elements)
     columns = _columns_with_lookups(elements, on_server)
     with mirror.warehouse.reading() as connection:
-        rows = audits.newest(connection, mirror.feed.name, ["source_fields", *columns], SAMPLE)
+        rows = preview.columns_of_newest(
+            connection, mirror.feed.name, ["source_fields", *columns], SAMPLE
+        )
     for row in rows:
         for path in _paths(row.source_fields):
             if path.casefold() not in known:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from rets_pipeline.sources.base import Bounds
+from rets_pipeline.geocoding.provinces import Box
 from rets_pipeline.sync.apply import ParsedPull
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse import preview
@@ -28,7 +28,7 @@ class Area:
     """A province with new listings."""
 
     name: str
-    bounds: Bounds
+    bounds: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def new_on_map(mirror: Mirror, pulls: Sequence[ParsedPull]) -> Map:
     shown = []
     for point in found:
         known = mirror.source.bounds(point.province)
-        if known is not None and not _inside(known[1], point):
+        if known is not None and not known[1].holds(point.latitude, point.longitude):
             continue  # the check of coordinates tells of it
         shown.append(point)
         if known is not None:
@@ -90,8 +90,3 @@ def new_on_map(mirror: Mirror, pulls: Sequence[ParsedPull]) -> Map:
 
 def _new(parsed: ParsedPull) -> int:
     return parsed.counts.new if parsed.counts is not None else 0
-
-
-def _inside(bounds: Bounds, point: Point) -> bool:
-    south, north, west, east = bounds
-    return south <= point.latitude <= north and west <= point.longitude <= east

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -69,6 +70,21 @@ def newest(connection: sa.Connection, feed: str, limit: int) -> list[Preview]:
         .limit(limit)
     )
     return [Preview(**row._mapping) for row in rows]
+
+
+def columns_of_newest(
+    connection: sa.Connection, feed: str, columns: Sequence[str], limit: int
+) -> list[sa.Row[Any]]:
+    """Columns of the listings that changed last at the source."""
+    table = tables.property_
+    return list(
+        connection.execute(
+            sa.select(*(table.c[name] for name in columns))
+            .where(table.c.feed == feed)
+            .order_by(table.c.modification_timestamp.desc())
+            .limit(limit)
+        )
+    )
 
 
 def rows_of(connection: sa.Connection, feed: str, resource: Resource) -> int:

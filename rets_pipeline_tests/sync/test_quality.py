@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rets_pipeline.sync import changes, master, quality, schema, shown
+from rets_pipeline.sync import changes, quality, schema, shown
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.resources import LISTINGS, MEMBERS
+from rets_pipeline_tests.sync import pieces
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -168,8 +169,7 @@ class TestNullShares:
 
 class TestGuard:
     def master_list(self, mirror: Mirror, keys: list[str]) -> None:
-        entries = [master.MasterListEntry(key, NOW, "") for key in keys]
-        stored = master.store(mirror, [master.Chunk(b"", entries)])
+        stored = pieces.store_master_list(mirror, dict.fromkeys(keys, NOW))
         changes.store(mirror, changes.compare(mirror, stored, changes.ChangeCounts()))
 
     @pytest.mark.parametrize(("kept", "passed"), [(100, True), (80, True), (79, False)])

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzfpy
 
+from rets_pipeline.geocoding.provinces import province_code
+
 #: each province's or territory's zones, the main one first; a name without its ``America/``
 _ZONES: Mapping[str, tuple[str, ...]] = {
     "AB": ("Edmonton",),
@@ -34,39 +36,6 @@ _ZONES: Mapping[str, tuple[str, ...]] = {
     "SK": ("Regina", "Edmonton", "Winnipeg", "Swift_Current"),
     "YT": ("Whitehorse",),
 }
-
-#: DDF writes full names, in the language of the search
-_PROVINCES: Mapping[str, str] = {
-    "alberta": "AB",
-    "british columbia": "BC",
-    "colombie-britannique": "BC",
-    "manitoba": "MB",
-    "new brunswick": "NB",
-    "nouveau-brunswick": "NB",
-    "newfoundland": "NL",
-    "newfoundland & labrador": "NL",
-    "newfoundland and labrador": "NL",
-    "terre-neuve-et-labrador": "NL",
-    "nova scotia": "NS",
-    "nouvelle-écosse": "NS",
-    "northwest territories": "NT",
-    "territoires du nord-ouest": "NT",
-    "nunavut": "NU",
-    "ontario": "ON",
-    "prince edward island": "PE",
-    "île-du-prince-édouard": "PE",
-    "quebec": "QC",
-    "québec": "QC",
-    "saskatchewan": "SK",
-    "yukon": "YT",
-    "yukon territory": "YT",
-    **{code.lower(): code for code in _ZONES},
-}
-
-
-def province_code(province: str | None) -> str | None:
-    """The two letters of a province or a territory, from its name in English or French."""
-    return _PROVINCES.get((province or "").strip().lower())
 
 
 def zone_name(

@@ -1,18 +1,16 @@
 """Questions about the mirrored data whose answers an operator is warned of.
 
-What belongs here: one bounded query for each. What does not: what is too much (``sync.audit``), and
-comparisons with the server's keys (``difference``) or photos (``media``).
+What belongs here: one bounded query for each. What does not: what is too much
+(``sync.quality``), and comparisons with the server's keys (``difference``) or photos (``media``).
 
-``quarantined`` and ``prices`` read an index, ``newest`` a fixed number of rows. ``orphans``,
-``extremes`` and ``nulls`` read whole tables: they are for the night.
+``quarantined`` and ``prices`` read an index. ``orphans``, ``extremes`` and ``nulls`` read whole
+tables: they are for the night.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -93,21 +91,6 @@ def prices(connection: sa.Connection, feed: str, lowest: int, highest: int) -> P
         some = query.where(sa.or_(below, above)).order_by(table.c.listing_key).limit(EXAMPLES)
         found.examples.extend((row.listing_key, row.list_price) for row in connection.execute(some))
     return found
-
-
-def newest(
-    connection: sa.Connection, feed: str, columns: Sequence[str], limit: int
-) -> list[sa.Row[Any]]:
-    """Columns of the listings that changed last at the source."""
-    table = tables.property_
-    return list(
-        connection.execute(
-            sa.select(*(table.c[name] for name in columns))
-            .where(table.c.feed == feed)
-            .order_by(table.c.modification_timestamp.desc())
-            .limit(limit)
-        )
-    )
 
 
 def orphans(connection: sa.Connection, feed: str) -> dict[str, int]:
