@@ -4,8 +4,7 @@ What belongs here: links from assets to the documents of the repository and to i
 not: what the documents and the descriptions say.
 
 The repository's address is a setting: nothing in the project knows where a deployment's copy is
-kept. Without it, the documents are named, and code references name the files of this machine, as
-Dagster's own ``with_source_code_references`` does.
+kept. Without it, the documents are named, and code references name the files of this machine.
 """
 
 from __future__ import annotations
@@ -44,29 +43,36 @@ def explained(
     assets: Sequence[dg.AssetsDefinition], settings: Settings
 ) -> Sequence[dg.AssetsDefinition]:
     """The assets with links to what explains them and to their code."""
-    with warnings.catch_warnings():
-        # References to code are marked as beta; what they show is no part of any run.
-        warnings.filterwarnings("ignore", category=dg.BetaWarning)
-        referring = dg.with_source_code_references(assets)
-        if settings.repository_url:
-            referring = dg.link_code_references_to_git(
-                referring,
-                git_url=settings.repository_url,
-                git_branch=settings.repository_branch,
-                platform=_platform(settings.repository_url),
-                file_path_mapping=dg.AnchorBasedFilePathMapping(
-                    # The package, wherever it is installed: a checkout or a wheel.
-                    local_file_anchor=Path(rets_pipeline.__file__).parent,
-                    file_anchor_path_in_repository=rets_pipeline.__name__,
-                ),
-            )
+    if settings.repository_url:
+        assets = _linked(assets, settings)
 
     def described(spec: dg.AssetSpec) -> dg.AssetSpec:
         documents = DOCUMENTS.get(spec.key.path[-1], (ASSETS,))
         links = " · ".join(link(document, settings) for document in documents)
         return spec.replace_attributes(description=f"{spec.description}\n\n{links}")
 
-    return list(dg.map_asset_specs(described, cast("Sequence[dg.AssetsDefinition]", referring)))
+    return list(dg.map_asset_specs(described, assets))
+
+
+def _linked(
+    assets: Sequence[dg.AssetsDefinition], settings: Settings
+) -> Sequence[dg.AssetsDefinition]:
+    """References to code as addresses in the repository."""
+    with warnings.catch_warnings():
+        # References to code are marked as beta; what they show is no part of any run.
+        warnings.filterwarnings("ignore", category=dg.BetaWarning)
+        linked = dg.link_code_references_to_git(
+            assets,
+            git_url=settings.repository_url,
+            git_branch=settings.repository_branch,
+            platform=_platform(settings.repository_url),
+            file_path_mapping=dg.AnchorBasedFilePathMapping(
+                # The package, wherever it is installed: a checkout or a wheel.
+                local_file_anchor=Path(rets_pipeline.__file__).parent,
+                file_anchor_path_in_repository=rets_pipeline.__name__,
+            ),
+        )
+    return cast("Sequence[dg.AssetsDefinition]", linked)
 
 
 def link(document: Document, settings: Settings) -> str:

@@ -325,6 +325,7 @@ class TestReports:
             assert len(keys) >= 2, name
         assert sum(day["new"] for day in numbers_of(full[0], naming.LISTINGS).values()) > 0
         assert sum(day["new"] for day in numbers_of(idle[0], naming.LISTINGS).values()) == 0
+        self._assert_people_see(server, full[0], idle[0])
 
     def _runs(self, pipeline: Pipeline) -> list[Result]:
         now = partitions.latest(pipeline.feed, datetime.now(UTC))
@@ -346,6 +347,20 @@ class TestReports:
         ]
         assert all(run.success for run in runs)
         return runs
+
+    def _assert_people_see(self, server: Server, *runs: Result) -> None:
+        """Listings with photos, and on a map where the new ones stand: none in the second run."""
+        first, second = (
+            item.metadata
+            for run in runs
+            for item in materializations(run)
+            if item.asset_key.path[-1] == naming.LISTINGS and "preview" in item.metadata
+        )
+        assert str(first["preview"].value).count("| ![](http") == 5
+        new_coordinates = str(first["new_coordinates"].value)
+        assert f"of {len(server.truth()):,} new listings" in new_coordinates
+        assert "data:image/png;base64," in new_coordinates
+        assert second["new_coordinates"].value == "no new coordinates"
 
     def test_a_check_tells_its_numbers(self, server: Server, pipeline: Pipeline) -> None:
         (run, pictured) = self._runs(pipeline)
