@@ -76,13 +76,13 @@ def prices_in_bounds(mirror: Mirror) -> Verdict:
     """No asking price that somebody must have mistyped."""
     with mirror.warehouse.reading() as connection:
         found = quality.prices(connection, mirror.feed.name, LOWEST_PRICE, HIGHEST_PRICE)
-    bounds = f"${LOWEST_PRICE:,} and ${HIGHEST_PRICE:,}"
+    bounds = f"${LOWEST_PRICE:,} to ${HIGHEST_PRICE:,}"
     count = found.below + found.above
     return Verdict(
         count == 0,
-        f"{count:,} asking prices lie outside {bounds}"
+        f"listings with an asking price outside {bounds}: {count:,}"
         if count
-        else f"all asking prices lie between {bounds}",
+        else f"all asking prices lie in {bounds}",
         {"below": found.below, "above": found.above},
         [{"listing": key, "price": f"{price:,}"} for key, price in found.examples],
     )
