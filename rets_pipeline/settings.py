@@ -47,6 +47,14 @@ def _date_only(value: object) -> object:
     return value
 
 
+def _is_http(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # whose words quote the address
+        return False
+
+
 class DeletionGuard(BaseModel):
     """When deletions stop: the gone keys exceed **both** numbers (design, section 2)."""
 
@@ -75,6 +83,34 @@ class PhotoSettings(BaseModel):
     )
 
 
+class ReconcileSettings(BaseModel):
+    """The nightly reconcile: a sync with audits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    hour: int = Field(default=3, ge=0, le=23, description="UTC; retention follows")
+    sample: float = Field(
+        default=0.01, ge=0, le=1, description="share of the live keys that is fetched again"
+    )
+
+
+class RetentionSettings(BaseModel):
+    """How long is kept what no live listing needs, in days."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    pull_days: int = Field(
+        default=90, ge=1, description="raw pulls that nothing live came from, since the request"
+    )
+    gone_pull_days: int = Field(
+        default=30, ge=1, description="raw pulls that gone listings came from, since they are gone"
+    )
+    master_list_days: int = Field(
+        default=400, ge=1, description="one raw master list of each day, since the request"
+    )
+    tombstone_days: int = Field(default=400, ge=1, description="tombstones, since the key is gone")
+
+
 class FeedConfig(BaseModel):
     """One account on one MLS server."""
 
@@ -99,21 +135,38 @@ class FeedConfig(BaseModel):
     members_cadence_minutes: int = Field(
         default=1440, ge=1, le=1440, description="of members and offices"
     )
+    max_runtime_minutes: int | None = Field(
+        default=None, ge=5, description="of a run; None: see `runtime_minutes`"
+    )
+    alert_after_minutes: int | None = Field(
+        default=None, ge=5, description="age of the newest master list; None: see `stale_minutes`"
+    )
     lock_wait_seconds: float = Field(default=600, ge=0)
     deletion_guard: DeletionGuard = DeletionGuard()
     photos: PhotoSettings = PhotoSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
+    retention: RetentionSettings = RetentionSettings()
     owners: tuple[str, ...] = ("team:data-platform",)
+
+    @property
+    def runtime_minutes(self) -> int:
+        """How long a run may take: near the cadence, so that a stuck one costs few syncs.
+
+        Twice the cadence, at least half an hour and at most four hours.
+        """
+        return self.max_runtime_minutes or min(max(30, 2 * self.cadence_minutes), 240)
+
+    @property
+    def stale_minutes(self) -> int:
+        """The age of the newest master list that is worth an alert: four cadences, or an hour."""
+        return self.alert_after_minutes or max(60, 4 * self.cadence_minutes)
 
     @field_validator("login_url")
     @classmethod
     def _login_url_is_http(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # whose words quote the address
-            valid = False
-        if not valid:
+        if not _is_http(value):
             raise ValueError("must be an http(s) address")
+        parts = urlsplit(value)
         if parts.username or parts.password:
             raise ValueError("must not hold a user name or password; name their variables instead")
         return value
@@ -155,8 +208,10 @@ class Settings(BaseModel):
         repository_url: where this software's repository is shown to people, such as
             ``https://github.com/owner/name``; empty: the UI links to no code and no documents.
         repository_branch: of the repository, that is deployed.
+        webhook_url: where alerts are sent; None: nowhere. It is a secret: who has it can post.
         broken: feeds whose entries cannot be used: name to the fault in one line. The others are
             mirrored all the same; whoever asks for one of these gets its fault.
+        event_log_days: how long Dagster's event log keeps how a run went, step by step.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -168,7 +223,9 @@ class Settings(BaseModel):
     automation: bool = False
     repository_url: str = ""
     repository_branch: str = "main"
+    webhook_url: str | None = Field(default=None, repr=False)
     broken: dict[str, str] = Field(default_factory=dict)
+    event_log_days: int = Field(default=30, ge=1)
 
     @field_validator("repository_url")
     @classmethod
@@ -190,6 +247,12 @@ class Settings(BaseModel):
         scheme = self.archive_uri.partition("://")[0] if "://" in self.archive_uri else "file"
         if scheme.lower() not in ("file", "s3"):
             raise ValueError("ARCHIVE_URI: must be a folder, or begin with file:/// or s3://")
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_is_http(self) -> Settings:
+        if self.webhook_url is not None and not _is_http(self.webhook_url):
+            raise ValueError("RETS_PIPELINE_WEBHOOK_URL: must be an http(s) address")
         return self
 
     @property
@@ -224,7 +287,8 @@ class Settings(BaseModel):
         """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
 
         Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
-        ``RETS_PIPELINE_REPOSITORY``, ``RETS_PIPELINE_BRANCH``, ``DATABASE_URL``, ``ARCHIVE_URI``.
+        ``RETS_PIPELINE_REPOSITORY``, ``RETS_PIPELINE_BRANCH``, ``RETS_PIPELINE_WEBHOOK_URL``,
+        ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``, ``ARCHIVE_URI``.
 
         Raises:
             SettingsError: a file or value cannot be used; an entry of one feed is :attr:`broken`.
@@ -244,13 +308,15 @@ class Settings(BaseModel):
                 automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
                 repository_url=environ.get("RETS_PIPELINE_REPOSITORY", ""),
                 repository_branch=environ.get("RETS_PIPELINE_BRANCH") or "main",
+                webhook_url=environ.get("RETS_PIPELINE_WEBHOOK_URL") or None,
+                event_log_days=_days(environ, "RETS_PIPELINE_EVENT_LOG_DAYS", 30),
             )
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from None
 
 
 def log_form(environ: Mapping[str, str] | None = None) -> Literal["text", "json"] | None:
-    """How runs write lines to standard error, from ``RETS_PIPELINE_LOG``; None: not at all.
+    """How runs write lines to standard error, from ``RETS_PIPELINE_LOG``; None: warnings only.
 
     Raises:
         SettingsError: it is neither empty nor ``text`` nor ``json``.
@@ -385,3 +451,10 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if text in ("1", "yes", "true", "on"):
         return True
     raise SettingsError(f"{name}: {text!r} is neither yes nor no")
+
+
+def _days(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip() or str(default)
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 100_000:
+        raise SettingsError(f"{name}: {text!r} is no number of days")
+    return int(text)

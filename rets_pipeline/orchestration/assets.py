@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from enum import Enum
 from itertools import chain
+from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
@@ -165,7 +166,14 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
                 for day in stored
             }
             empty = metadata.raw([], planning=planning)
-            _report(context, days, done, empty, unfinished=plan.left_over.keys())
+            _report(
+                context,
+                days,
+                done,
+                empty,
+                unfinished=plan.left_over.keys(),
+                of_run=metadata.left_over(plan),
+            )
             steps.note_pulls(mirror, plan, chain.from_iterable(stored.values()))
 
         return Stream(downloads())
@@ -226,15 +234,27 @@ def _report(
     found: dict[date, metadata.Metadata],
     empty: metadata.Metadata,
     unfinished: Collection[date | None] = (),
+    of_run: metadata.Metadata = MappingProxyType({}),
 ) -> None:
-    """Metadata for each of the run's days, and materializations of other days it completed."""
+    """Metadata for each of the run's days, and materializations of other days it completed.
+
+    Args:
+        found: by day.
+        empty: of a day on which nothing was done.
+        unfinished: days of which something is left for the next run.
+        of_run: what belongs to no day; each gets it.
+    """
     for day in days:
-        context.add_asset_metadata(found.get(day, empty), partition_key=day.isoformat())
+        context.add_asset_metadata(
+            {**found.get(day, empty), **of_run}, partition_key=day.isoformat()
+        )
     for day in sorted(found):
         if day not in days and day not in unfinished:
             context.log_event(
                 dg.AssetMaterialization(
-                    asset_key=context.asset_key, partition=day.isoformat(), metadata=found[day]
+                    asset_key=context.asset_key,
+                    partition=day.isoformat(),
+                    metadata={**found[day], **of_run},
                 )
             )
 

@@ -110,7 +110,12 @@ def _raw(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinit
                     assert download.stored is not None
                     stored.append(download.stored)
             context.add_asset_metadata(
-                metadata.raw(stored, resource, planning=planning, fetching=seconds.get(None, 0))
+                {
+                    **metadata.raw(
+                        stored, resource, planning=planning, fetching=seconds.get(None, 0)
+                    ),
+                    **metadata.left_over(plan),
+                }
             )
             steps.note_pulls(mirror, plan, stored)
 

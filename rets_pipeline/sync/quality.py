@@ -197,7 +197,7 @@ def deletion_guard(mirror: Mirror, resource: Resource = LISTINGS) -> Verdict:
     tripped = delete.refuses(guard, gone, 0)
     return Verdict(
         not tripped,
-        str(delete.GuardTripped(mirror.feed.name, gone, resource))
+        str(delete.GuardTripped(mirror.feed, gone, resource))
         if tripped
         else f"{gone.live:,} of {gone.all_live:,} live {resource.kind} are gone; the guard stops "
         f"more than {guard.keys:,} and {guard.share:.0%}",

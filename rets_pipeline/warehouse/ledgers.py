@@ -39,6 +39,7 @@ pull = sa.Table(
     sa.Column("requests", sa.BigInteger),
     sa.Column("reason", sa.Text, comment="why it failed"),
     sa.Index("ix_pull_feed_state", "feed", "state"),
+    sa.Index("ix_pull_feed_applied_at", "feed", "applied_at"),
     comment="One download of pages or of a master list, kept in the archive",
 )
 
@@ -91,6 +92,7 @@ tombstone = sa.Table(
     sa.Column("gone_at", UtcTimestamp, nullable=False, comment="when that list was requested"),
     sa.Column("last_master_timestamp", UtcTimestamp),
     sa.Column("last_pull_id", sa.Text),
+    sa.Index("ix_tombstone_feed_gone_at", "feed", "gone_at"),
     comment="What remains of a listing that is gone",
 )
 
@@ -121,13 +123,14 @@ media_file = sa.Table(
     sa.Column("content_hash", sa.Text, comment="SHA-256 of the bytes, hexadecimal"),
     sa.Column("content_type", sa.Text),
     sa.Column("bytes", sa.BigInteger),
-    sa.Column("state", sa.Text, nullable=False, comment="stored, absent or failed"),
+    sa.Column("state", sa.Text, nullable=False, comment="stored, absent, failed or vanished"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt", UtcTimestamp),
     sa.Column("reason", sa.Text),
     sa.Column("stored_at", UtcTimestamp),
     sa.Index("ix_media_file_feed_state", "feed", "state"),
     sa.Index("ix_media_file_feed_blob_key", "feed", "blob_key"),
+    sa.Index("ix_media_file_feed_next_attempt", "feed", "next_attempt"),
     comment="What is held of each image in the archive",
 )
 

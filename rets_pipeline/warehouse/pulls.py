@@ -85,9 +85,20 @@ def begin(
 
 
 def complete(
-    connection: sa.Connection, pull: Pull, *, records: int, size: int, requests: int
+    connection: sa.Connection,
+    pull: Pull,
+    *,
+    records: int,
+    size: int,
+    requests: int,
+    keys_asked: int | None = None,
 ) -> None:
-    """Note that the manifest is written."""
+    """Note that the manifest is written.
+
+    Args:
+        keys_asked: how many keys it was asked for in the end; None: as many as were planned.
+    """
+    asked = pull.keys_asked if keys_asked is None else keys_asked
     _set(
         connection,
         pull,
@@ -96,6 +107,7 @@ def complete(
         records=records,
         bytes=size,
         requests=requests,
+        keys_asked=asked,
     )
 
 
@@ -123,6 +135,24 @@ def in_state(
         sa.select(*_COLUMNS)
         .where(table.c.feed == feed, table.c.kind == kind, table.c.state.in_(states))
         .order_by(table.c.pull_id)
+    )
+    return [Pull(*row) for row in rows]
+
+
+def of_kind(
+    connection: sa.Connection,
+    feed: str,
+    kind: Kind,
+    *which: sa.ColumnElement[bool],
+    limit: int | None = None,
+) -> list[Pull]:
+    """The pulls of a kind for which all of ``which`` holds, in the order of their requests."""
+    table = ledgers.pull
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(table.c.feed == feed, table.c.kind == kind, *which)
+        .order_by(table.c.pull_id)
+        .limit(limit)
     )
     return [Pull(*row) for row in rows]
 

@@ -82,7 +82,7 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
 
 
 #: jobs that say nothing about the listings
-_NO_SYNC = ("images", "check", "members_and_offices", "show", "fetch")
+_NO_SYNC = ("images", "check", "members_and_offices", "show", "fetch", "retention")
 
 
 @dataclass(frozen=True, slots=True)

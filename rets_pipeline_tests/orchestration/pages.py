@@ -65,7 +65,7 @@ class Pages:
         """What a check has found."""
         page = self._open(f"/assets/{feed}/{name}?view=checks", "Evaluation result")
         page.get_by_text(check, exact=True).first.click()
-        page.get_by_text(check, exact=True).nth(1).wait_for()  # the list's and the title
+        page.wait_for_url(f"**checkDetail={check}*")
         return page
 
     def preview(self, feed: str, name: str, day: str) -> Page:
