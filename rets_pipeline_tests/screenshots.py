@@ -74,6 +74,11 @@ def _check(pages: Pages) -> Page:
     return pages.check(FEED, naming.LISTINGS, "keys_match_server")
 
 
+def _preview(pages: Pages) -> Page:
+    pages.preview(FEED, naming.LISTINGS, _today()).scroll_into_view_if_needed()
+    return pages.page
+
+
 #: name to height in pixels, and what to open
 _PICTURES: Mapping[str, tuple[int, Callable[[Pages], Page]]] = {
     "lineage": (760, lambda pages: pages.graph(FEED)),
@@ -81,7 +86,7 @@ _PICTURES: Mapping[str, tuple[int, Callable[[Pages], Page]]] = {
     "partitions": (760, lambda pages: pages.partitions(FEED, naming.LISTINGS, _today())),
     "checks": (860, _check),
     "plots": (1000, lambda pages: pages.plots(FEED, naming.CHANGES)),
-    "preview": (760, lambda pages: pages.preview(FEED, naming.LISTINGS, _today())),
+    "preview": (1000, _preview),
 }
 
 

@@ -68,23 +68,33 @@ class Pages:
         page.wait_for_url(f"**checkDetail={check}*")
         return page
 
-    def preview(self, feed: str, name: str, day: str) -> Page:
-        """The preview of a run's listings: a dialog over the day's events."""
-        return self._dialog(self.partitions(feed, name, day), "preview")
+    def cases(self, feed: str, name: str, check: str) -> Locator:
+        """What a check gives as examples."""
+        return self._markdown(self.check(feed, name, check), "cases")
 
-    def new_coordinates(self, feed: str, name: str, day: str) -> Page:
-        """The map of a run's new listings: a dialog over the day's events."""
-        return self._dialog(self.partitions(feed, name, day), "new_coordinates")
+    def preview(self, feed: str, name: str, day: str) -> Locator:
+        """Some listings, in the metadata of a day."""
+        return self._markdown(self.partitions(feed, name, day), "preview")
+
+    def new_coordinates(self, feed: str, name: str, day: str) -> Locator:
+        """The map of a run's new listings, in the metadata of a day."""
+        return self._markdown(self.partitions(feed, name, day), "new_coordinates")
 
     def row(self, name: str) -> Locator:
         """The row of a metadata table."""
         cell = self.page.get_by_role("cell", name=name, exact=True)
         return self.page.get_by_role("row").filter(has=cell).first
 
-    def _dialog(self, page: Page, name: str) -> Page:
-        self.row(name).get_by_text("[Show Markdown]").click()
+    def _markdown(self, page: Page, name: str) -> Locator:
+        """A text in metadata: short ones stand in their row, others open a dialog."""
+        row = self.row(name)
+        row.wait_for()
+        button = row.get_by_text("[Show Markdown]")
+        if not button.count():
+            return row
+        button.click()
         page.get_by_role("button", name="Close").wait_for()
-        return page
+        return page.get_by_role("dialog")
 
     def _open(self, path: str, text: str) -> Page:
         self.page.goto(f"{self._url}{path}")

@@ -148,8 +148,9 @@ def _the_days_of_the_backfill_are_materialized(pages: Pages, mirrored: Mirrored)
 def _a_check_that_failed_says_why(pages: Pages, mirrored: Mirrored) -> None:
     page = pages.check(FEED, naming.LISTINGS, "prices_in_bounds")
     expect(page.get_by_text("an asking price outside $1 to $500,000,000: 1")).to_be_visible()
-    expect(page.get_by_text(f"${_PRICE_TYPED_WRONG:,}")).to_be_visible()
-    expect(page.get_by_text(mirrored.mistyped).first).to_be_visible()
+    cases = pages.cases(FEED, naming.LISTINGS, "prices_in_bounds")
+    expect(cases.get_by_text(f"{_PRICE_TYPED_WRONG:,}")).to_be_visible()
+    expect(cases.get_by_text(mirrored.mistyped)).to_be_visible()
 
 
 def _numbers_are_plotted(pages: Pages) -> None:
@@ -167,10 +168,7 @@ def _an_asset_explains_itself(pages: Pages) -> None:
 
 def _listings_and_a_map_are_shown(pages: Pages) -> None:
     today = datetime.now(UTC).date().isoformat()
-    page = pages.preview(FEED, naming.LISTINGS, today)
-    photos = page.get_by_role("dialog").locator("img")
-    expect(photos).to_have_count(5)
-    page = pages.new_coordinates(FEED, naming.LISTINGS, today)
-    picture = page.get_by_role("dialog").locator("img")
+    expect(pages.preview(FEED, naming.LISTINGS, today).locator("img")).to_have_count(5)
+    picture = pages.new_coordinates(FEED, naming.LISTINGS, today).locator("img")
     expect(picture).to_have_count(1)
-    assert picture.evaluate("image => image.naturalWidth") == 600
+    expect(picture).to_have_js_property("naturalWidth", 600)
