@@ -214,6 +214,16 @@ def images(feed: Feed) -> None:
 
 
 @app.command()
+def addresses(feed: Feed) -> None:
+    """Bring the coordinates in step with the addresses."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
+    from rets_pipeline.commands import report, runs
+
+    report.tell(console, runs.addresses(settings, chosen, console))
+
+
+@app.command()
 def backfill(
     feed: Feed,
     first: Annotated[

@@ -31,7 +31,7 @@ def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None
 
 
 def _cells(state: Status, now: datetime) -> dict[str, str]:
-    images = state.images
+    images, located = state.images, state.located
     return {
         "keys on the server": _number(state.server_keys),
         "  at the last look": _ago(state.server_seen_at, now),
@@ -42,6 +42,8 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images pending": _number(images.pending),
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
+        "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
+        "located by their address": _number(located.by_geocoder),
         "not returned": _number(state.not_returned),
         "not understood": _number(state.quarantined),
         "quarantine entries": _number(state.quarantine_entries),

@@ -15,6 +15,7 @@ from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.checks import feed_checks
 from rets_pipeline.orchestration.feed_asset import Kinds
+from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.people import people, people_assets
@@ -48,10 +49,14 @@ def build_defs(
         assets=[
             asset
             for feed in feeds
-            for asset in (*feed_assets(feed, kinds), *people_assets(feed, kinds))
+            for asset in (
+                *feed_assets(feed, kinds),
+                geocoded_addresses(feed, kinds),
+                *people_assets(feed, kinds),
+            )
         ],
         asset_checks=[check for feed in feeds for check in feed_checks(feed)],
-        jobs=[job for feed in feeds for job in feed_jobs(feed)],
+        jobs=[job for feed in feeds for job in (*feed_jobs(feed), addresses_job(feed))],
         schedules=[
             schedule
             for feed in feeds

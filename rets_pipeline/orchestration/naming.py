@@ -19,6 +19,7 @@ RAW = "raw_listings"
 LISTINGS = "listings"
 DELETED = "deleted_listings"
 IMAGES = "listing_images"
+ADDRESSES = "geocoded_addresses"
 
 #: the assets of a sync, in the order of the flow
 SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
@@ -70,6 +71,10 @@ def images_pool(feed: str) -> str:
     return f"images_{feed}"
 
 
+#: address runs of all feeds: they share the answers, and the geocoders' budgets
+ADDRESSES_POOL = "addresses"
+
+
 def sync_job(feed: str) -> str:
     """The job that converges listings."""
     return f"{feed}_sync"
@@ -83,6 +88,11 @@ def members_job(feed: str) -> str:
 def images_job(feed: str) -> str:
     """The job that converges images."""
     return f"{feed}_images"
+
+
+def addresses_job(feed: str) -> str:
+    """The job that converges coordinates."""
+    return f"{feed}_addresses"
 
 
 def backfill_job(feed: str) -> str:

@@ -116,8 +116,9 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
     """
     names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS)
     talking = {naming.asset_key(feed, name) for name in names}
+    silent = (naming.images_job(feed), naming.addresses_job(feed))
     for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE)):
-        tagged = run.tags.get(naming.FEED_TAG) == feed and run.job_name != naming.images_job(feed)
+        tagged = run.tags.get(naming.FEED_TAG) == feed and run.job_name not in silent
         if tagged or talking & set(run.asset_selection or ()):
             return run.run_id[:8]
     return None
