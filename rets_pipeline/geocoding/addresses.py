@@ -236,7 +236,9 @@ class _Street:
         for place, rest in ((-1, self._words[:-1]), (0, self._words[1:])):
             if not rest or self._words[place] not in DIRECTIONS:
                 continue
-            if self.street_type or any(word not in STREET_TYPES for word in rest):
+            # Before another direction ``St`` is a saint.
+            names = map(name_word, rest) if place else rest
+            if self.street_type or any(word not in STREET_TYPES for word in names):
                 self.direction, self._words = DIRECTIONS[self._words[place]], rest
                 return
 

@@ -54,7 +54,7 @@ class AddressCounts:
 
     Attributes:
         listings: looked at.
-        payload: of them with coordinates in the payload that can be right.
+        payload_accepted: of them with coordinates in the payload that can be right.
         payload_refused: with such that cannot.
         cached: without any, whose address a geocoder has answered before.
         addresses: asked for.
@@ -70,7 +70,7 @@ class AddressCounts:
     """
 
     listings: int = 0
-    payload: int = 0
+    payload_accepted: int = 0
     payload_refused: int = 0
     cached: int = 0
     addresses: int = 0
@@ -179,7 +179,7 @@ def _count_rows(rows: list[dict[str, Any]], known: set[str], counts: AddressCoun
     counts.listings += len(rows)
     for row in rows:
         state = row["payload_coordinates"]
-        counts.payload += state == "accepted"
+        counts.payload_accepted += state == "accepted"
         counts.payload_refused += state == "refused"
         counts.cached += state != "accepted" and row["address_hash"] in known
 
