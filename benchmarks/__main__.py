@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     django_way,
+    feeds,
     listings_changes,
     listings_load,
     listings_memory,
@@ -36,6 +37,7 @@ def main() -> int:
         "changes": listings_changes.changes,
         "memory": listings_memory.memory,
         "imports": listings_memory.imports,
+        "feeds": feeds.feeds,
         "rets": _rets,
     }
     parser.add_argument("part", nargs="*", help=f"{', '.join(parts)}; all if none")

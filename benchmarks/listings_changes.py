@@ -5,9 +5,7 @@ The limit is one pass of expat over the list's XML, in C alone, without any hand
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,17 +14,14 @@ from xml.parsers import expat
 import sqlalchemy as sa
 
 from benchmarks import postgres, rets_data
+from benchmarks.change_set import change_set, pieces
 from benchmarks.listings_data import FEED
 from benchmarks.measure import Figure, Times, megabytes
-from rets_pipeline.rets import read_search
-from rets_pipeline.sources.ddf import DdfSource
-from rets_pipeline.warehouse import difference
 from rets_pipeline.warehouse.engine import Warehouse
 
 _KEYS = 1_000_000
 _NEW, _CHANGED = 10_000, 20_000
 _ROUNDS = 3
-_PIECE = 64 * 1024
 _FIRST = 20_000_000
 _MEGABYTES = 120
 
@@ -38,13 +33,12 @@ def changes() -> list[Figure]:
         path = Path(folder) / "master_list.xml"
         with path.open("wb") as file:
             file.writelines(rets_data.master_list_chunks(_KEYS))
+        url = postgres.url_of(warehouse)
         _hold(warehouse)
         for _ in range(_ROUNDS):
             times.measure("expat", lambda: _raw_pass(path))
-            times.measure("changes", lambda: compare(postgres.url_of(warehouse), str(path)))
-        used = megabytes(
-            "benchmarks.listings_changes", "compare", postgres.url_of(warehouse), str(path)
-        )
+            times.measure("changes", lambda: _compare(url, path))
+        used = megabytes("benchmarks.change_set", "change_set", url, str(path), FEED)
     value = f"{times['changes']:.1f} s"
     limit = f"one raw expat pass, {times['expat']:.2f} s"
     ratio = times["changes"] / times["expat"]
@@ -63,10 +57,11 @@ def _hold(warehouse: Warehouse) -> None:
         " content_hash, pull_id, state, attempts)"
         " SELECT :feed, n::text, moment, moment, md5(n::text), 'x', 'loaded', 0 FROM ("
         "  SELECT n, CASE WHEN n < :changed THEN CAST(:earlier AS timestamptz)"
-        "   ELSE CAST(:moment AS timestamptz) END AS moment"
+        "   ELSE CAST(:day AS timestamptz) END + make_interval("
+        "   secs => ((n - CAST(:zero AS int))::bigint * 7919) % 86400) AS moment"
         "  FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n) AS numbers"
     )
-    moment = datetime(2024, 3, 13, 14, 33, 2, tzinfo=UTC)
+    day = datetime(2024, 3, 13, tzinfo=UTC)
     with warehouse.writing() as connection:
         connection.execute(
             sync,
@@ -75,41 +70,22 @@ def _hold(warehouse: Warehouse) -> None:
                 "first": _FIRST + _NEW,
                 "changed": _FIRST + _NEW + _CHANGED,
                 "last": _FIRST + _NEW + _KEYS - 1,
-                "moment": moment,
-                "earlier": moment.replace(year=2023),
+                "zero": _FIRST,
+                "day": day,
+                "earlier": day.replace(year=2023),
             },
         )
     postgres.clean(warehouse)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
+def _compare(url: str, path: Path) -> None:
+    keys, kinds = change_set(url, str(path), FEED)
+    if (keys, kinds) != (_KEYS, Counter(new=_NEW, changed=_CHANGED, gone=_NEW)):
+        raise AssertionError(f"another change set: {keys} keys, {kinds}")
 
 
 def _raw_pass(path: Path) -> None:
     parser = expat.ParserCreate()
-    for piece in _pieces(path):
+    for piece in pieces(str(path)):
         parser.Parse(piece, False)
     parser.Parse(b"", True)
-
-
-def compare(url: str, path: str) -> None:
-    """Read a list and compare it with the ledger; also for a process of its own."""
-    source = DdfSource()
-    search = source.master_list_search()
-    now = datetime.fromtimestamp(time.time(), UTC)
-    warehouse = Warehouse(url)
-    with (
-        warehouse.writing() as connection,
-        read_search(_pieces(Path(path)), record=search.record) as answer,
-    ):
-        entries = (source.master_list_entry(element.attrib) for element in answer)
-        pairs = ((entry.key, entry.modification_timestamp) for entry in entries)
-        with difference.loaded(connection, pairs) as keys:
-            kinds = Counter(item.kind for item in difference.to_fetch(connection, FEED, now))
-            kinds.update(item.kind for item in difference.gone(connection, FEED))
-    warehouse.close()
-    if (keys, kinds) != (_KEYS, Counter(new=_NEW, changed=_CHANGED, gone=_NEW)):
-        raise AssertionError(f"another change set: {keys} keys, {kinds}")

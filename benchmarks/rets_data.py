@@ -103,6 +103,12 @@ def _compact(listed: Iterator[tuple[str, ...]], number: int) -> Iterator[bytes]:
     yield b"</RETS>\n"
 
 
+def _moment(key: int) -> str:
+    """Spread over the seconds of a day."""
+    hours, seconds = divmod(key * 7919 % 86_400, 3600)
+    return f"Wed, 13 Mar 2024 {hours:02}:{seconds // 60:02}:{seconds % 60:02} GMT"
+
+
 def master_list_chunks(number: int) -> Iterator[bytes]:
     """DDF's answer to a query for all keys, made while it is read."""
     yield (
@@ -113,7 +119,7 @@ def master_list_chunks(number: int) -> Iterator[bytes]:
     ).encode()
     for start in range(0, number, 1000):
         yield "".join(
-            f'<Property ID="{20_000_000 + key}" LastUpdated="Wed, 13 Mar 2024 14:33:02 GMT" />'
+            f'<Property ID="{20_000_000 + key}" LastUpdated="{_moment(key)}" />'
             for key in range(start, min(start + 1000, number))
         ).encode()
     yield b"</RETS-RESPONSE></RETS>"

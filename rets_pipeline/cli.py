@@ -21,9 +21,9 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 
-from rets_pipeline import __version__
+from rets_pipeline import __version__, logs
 from rets_pipeline.commands import database, rets
-from rets_pipeline.settings import Settings, SettingsError
+from rets_pipeline.settings import Settings, SettingsError, log_form
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -125,13 +125,13 @@ def check(
     from rets_pipeline.commands import check as checks
 
     faults = 0
-    for finding in checks.check(settings, feeds):
+    for finding in checks.check(settings, feeds, {} if feed else settings.broken):
         if finding.fault is None:
             told = escape(f"{finding.what}: {finding.detail}")
             console.print(f"[green]works[/]  {told}", soft_wrap=True)
         else:
             faults += 1
-            errors.print(f"[red]error[/]  {finding.what}: ", end="")
+            errors.print(f"[red]error[/]  {escape(finding.what)}: ", end="")
             errors.print(finding.fault, markup=False)
     if faults:
         raise typer.Exit(2)
@@ -167,6 +167,12 @@ def status(
     warehouse = Warehouse.open(settings.database_url)
     console.print(states.table(warehouse, feeds))
     warehouse.close()
+    broken = {} if feed else settings.broken
+    for fault in broken.values():
+        errors.print("[red]error:[/] ", end="")
+        errors.print(fault, markup=False)
+    if broken:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -213,6 +219,61 @@ def images(feed: Feed) -> None:
     report.tell(console, runs.images(settings, chosen, console))
 
 
+_ResourceName = Annotated[
+    str, typer.Option("--resource", help="Property, Member or Office.", metavar="NAME")
+]
+_Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command()
+def show(
+    feed: Feed,
+    key: Annotated[str, typer.Argument(help="The server's own key.", metavar="KEY")],
+    resource: _ResourceName = "Property",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Take the newest archived pull; ask no server.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Equal values too.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Show one listing: the server's record beside the warehouse's, its history, images, pulls."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
+    from rets_pipeline.commands import lens
+
+    seen = lens.show(settings, chosen, key, resource, offline=offline)
+    if as_json:
+        typer.echo(lens.as_json(seen))
+    else:
+        lens.tell(console, seen, every=every)
+    if seen.verdict == "nowhere":
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    feed: Feed,
+    keys: Annotated[list[str], typer.Argument(help="The server's own keys.", metavar="KEY...")],
+    resource: _ResourceName = "Property",
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="Write the rows even where nothing has changed.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Fetch chosen listings again now, and tell what became of each."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
+    from rets_pipeline.commands import lens
+
+    fetched = lens.fetch(settings, chosen, keys, resource, rewrite=rewrite)
+    if as_json:
+        typer.echo(lens.fetched_as_json(fetched))
+    else:
+        lens.tell_fetched(console, fetched)
+    if any(item.outcome == "not loaded" for item in fetched):
+        raise typer.Exit(1)
+
+
 @app.command()
 def addresses(feed: Feed) -> None:
     """Bring the coordinates in step with the addresses."""
@@ -250,6 +311,7 @@ def main() -> None:
     """The program's entry point: faults that people can cause are one line and a status."""
     load_dotenv(Path(".env"))
     try:
+        logs.configure(log_form())
         app()
     except Exception as error:  # what is expected is told by its class, the rest raised again
         status = _status_of(error)
@@ -268,6 +330,8 @@ def _status_of(error: Exception) -> int:
     from rets_pipeline.commands.runs import FAILED, LOCKED, UNUSABLE, RunFailed
     from rets_pipeline.commands.sandbox_process import SandboxError
     from rets_pipeline.rets import RetsError
+    from rets_pipeline.sync.master import BrokenMasterList
+    from rets_pipeline.sync.pull import BrokenPull
     from rets_pipeline.warehouse.engine import WarehouseError
     from rets_pipeline.warehouse.locks import LockHeld
 
@@ -277,7 +341,7 @@ def _status_of(error: Exception) -> int:
         return UNUSABLE
     if isinstance(error, LockHeld):
         return LOCKED
-    if isinstance(error, DemoFailed):
+    if isinstance(error, (DemoFailed, BrokenPull, BrokenMasterList)):
         return FAILED
     raise error
 

@@ -240,6 +240,8 @@ class Settings(BaseModel):
         archive_uri: ``file:///…``, a folder, or ``s3://bucket/prefix``.
         home: the folder for all that is kept when nothing else is configured.
         automation: whether schedules and sensors run as soon as they are deployed.
+        broken: feeds whose entries cannot be used: name to the fault in one line. The others are
+            mirrored all the same; whoever asks for one of these gets its fault.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -249,6 +251,7 @@ class Settings(BaseModel):
     archive_uri: str
     home: Path
     automation: bool = False
+    broken: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _database_is_supported(self) -> Settings:
@@ -277,8 +280,11 @@ class Settings(BaseModel):
         """The feed of that name.
 
         Raises:
-            SettingsError: there is none; the message lists those that exist.
+            SettingsError: its entry cannot be used, or there is none; the message says why, or
+                lists those that exist.
         """
+        if name in self.broken:
+            raise SettingsError(self.broken[name])
         try:
             return self.feeds[name]
         except KeyError:
@@ -293,15 +299,17 @@ class Settings(BaseModel):
         ``DATABASE_URL``, ``ARCHIVE_URI``.
 
         Raises:
-            SettingsError: a file or value cannot be used.
+            SettingsError: a file or value cannot be used; an entry of one feed is :attr:`broken`.
         """
         environ = os.environ if environ is None else environ
         home = Path(environ.get("RETS_PIPELINE_HOME") or ".rets_pipeline").absolute()
         path = Path(environ.get("RETS_PIPELINE_FEEDS") or "feeds.yaml")
         database = environ.get("DATABASE_URL") or f"sqlite:///{home / 'warehouse.sqlite'}"
+        feeds, broken = read_feeds(path, environ)
         try:
             return cls(
-                feeds=read_feeds(path, environ),
+                feeds=feeds,
+                broken=broken,
                 database_url=database,
                 archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
                 home=home,
@@ -311,13 +319,32 @@ class Settings(BaseModel):
             raise SettingsError(_one_line(error)) from None
 
 
-def read_feeds(path: Path, environ: Mapping[str, str]) -> dict[str, FeedConfig]:
-    """The feeds of a file, by name.
+def log_form(environ: Mapping[str, str] | None = None) -> Literal["text", "json"] | None:
+    """How runs write lines to standard error, from ``RETS_PIPELINE_LOG``; None: not at all.
+
+    Raises:
+        SettingsError: it is neither empty nor ``text`` nor ``json``.
+    """
+    environ = os.environ if environ is None else environ
+    text = environ.get("RETS_PIPELINE_LOG", "").strip().lower()
+    if text == "text":
+        return "text"
+    if text == "json":
+        return "json"
+    if text:
+        raise SettingsError(f"RETS_PIPELINE_LOG: {text!r} is neither text nor json")
+    return None
+
+
+def read_feeds(
+    path: Path, environ: Mapping[str, str]
+) -> tuple[dict[str, FeedConfig], dict[str, str]]:
+    """The feeds of a file, and the faults of those that cannot be used, by name.
 
     ``${NAME}`` and ``${NAME:-default}`` inside a value are replaced from ``environ``.
 
     Raises:
-        SettingsError: the file is missing, no YAML, or a feed in it is wrong.
+        SettingsError: the file is missing, no YAML, or holds no feeds.
     """
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
@@ -335,7 +362,14 @@ def read_feeds(path: Path, environ: Mapping[str, str]) -> dict[str, FeedConfig]:
         raise SettingsError(
             f"{path}: unknown setting {', '.join(map(repr, unknown))} (only `feeds` is known)"
         )
-    return {str(name): _feed(path, str(name), entry, environ) for name, entry in entries.items()}
+    feeds: dict[str, FeedConfig] = {}
+    broken: dict[str, str] = {}
+    for name, entry in entries.items():
+        try:
+            feeds[str(name)] = _feed(path, str(name), entry, environ)
+        except SettingsError as error:
+            broken[str(name)] = str(error)
+    return feeds, broken
 
 
 def _feed(path: Path, name: str, entry: object, environ: Mapping[str, str]) -> FeedConfig:

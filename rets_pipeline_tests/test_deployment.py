@@ -251,7 +251,7 @@ class TestCompose:
 
     def test_the_demos_photos_may_be_loaded(self) -> None:
         environ = services()["code"]["environment"]
-        feed = read_feeds(ROOT / "feeds.yaml", environ)[FEED]
+        feed = read_feeds(ROOT / "feeds.yaml", environ)[0][FEED]
         host = urlsplit(feed.login_url).hostname
         assert host in services()
         assert host in feed.photos.hosts
@@ -670,7 +670,7 @@ def machine(databases: int) -> Iterator[Machine]:
 
 @pytest.fixture
 def feed() -> FeedConfig:
-    return read_feeds(ROOT / "feeds.yaml", {})[FEED]
+    return read_feeds(ROOT / "feeds.yaml", {})[0][FEED]
 
 
 @pytest.mark.slow

@@ -29,7 +29,10 @@ def path(tmp_path: Path) -> Path:
 
 def read(path: Path, text: str | bytes, **environ: str) -> dict[str, FeedConfig]:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_feeds(path, environ)
+    feeds, broken = read_feeds(path, environ)
+    for message in broken.values():
+        raise SettingsError(message)
+    return feeds
 
 
 def feed(path: Path, without: str = "", **changes: Any) -> FeedConfig:
@@ -91,7 +94,8 @@ def test_a_file_with_a_byte_order_mark(path: Path) -> None:
 
 
 def test_the_feeds_that_the_repository_ships() -> None:
-    found = read_feeds(Path(__file__).parents[1] / "feeds.yaml", {})
+    found, broken = read_feeds(Path(__file__).parents[1] / "feeds.yaml", {})
+    assert broken == {}
     assert found["sandbox"].login_url == "http://127.0.0.1:8642/Login.svc/Login"
 
 
@@ -220,6 +224,31 @@ def test_a_name_stands_above_its_settings(path: Path) -> None:
         document = yaml.safe_dump({"feeds": {name: FEED}})
         assert ": name: " in complaint(path, document)
     assert ": name: " in complaint(path, "feeds:\n  7:\n    source: ddf\n")
+
+
+def test_a_wrong_entry_breaks_its_own_feed_only(path: Path) -> None:
+    entries = {
+        "good": FEED,
+        "East Side": FEED,
+        "empty": None,
+        "unset": {**FEED, "login_url": "${NO_SUCH_ADDRESS}"},
+        "wrong": {**FEED, "cadence_minutes": 7},
+        "last": FEED,
+    }
+    path.write_text(yaml.safe_dump({"feeds": entries}, sort_keys=False))
+    settings = Settings.from_env({"RETS_PIPELINE_FEEDS": str(path)})
+    assert list(settings.feeds) == ["good", "last"]
+    assert list(settings.broken) == ["East Side", "empty", "unset", "wrong"]
+    assert settings.feed("last").name == "last"
+    for name, part in (
+        ("East Side", ": name: "),
+        ("empty", "must hold settings"),
+        ("unset", "the environment has no variable NO_SUCH_ADDRESS"),
+        ("wrong", "cadence_minutes: must divide an hour"),
+    ):
+        with pytest.raises(SettingsError, match=rf"feeds.yaml: feed '{name}': .*") as caught:
+            settings.feed(name)
+        assert part in str(caught.value) == settings.broken[name]
 
 
 # Settings that cannot be used ---------------------------------------------------------------------

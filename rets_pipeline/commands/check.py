@@ -6,7 +6,7 @@ does not: repairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,8 +34,14 @@ class Finding:
     fault: str | None = None
 
 
-def check(settings: Settings, feeds: list[FeedConfig]) -> Iterator[Finding]:
-    """Try the warehouse, the archive, and a login on each feed."""
+def check(
+    settings: Settings, feeds: list[FeedConfig], broken: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Try the warehouse, the archive, and a login on each feed.
+
+    Args:
+        broken: feeds whose entries cannot be used, with their faults.
+    """
     yield _tried("warehouse", settings.database_description, partial(_warehouse, settings))
     yield _tried(
         "archive", settings.archive_uri, lambda: Archive.from_uri(settings.archive_uri).check()
@@ -43,6 +49,8 @@ def check(settings: Settings, feeds: list[FeedConfig]) -> Iterator[Finding]:
     for feed in feeds:
         where = f"{feed.login_url} as ${feed.username_variable}"
         yield _tried(f"feed {feed.name}", where, partial(_login, settings, feed))
+    for name, fault in broken.items():
+        yield Finding(f"feed {name}", "", fault)
 
 
 def _tried(what: str, detail: str, work: Callable[[], object]) -> Finding:

@@ -1,10 +1,12 @@
 """Progress bars.
 
-What belongs here: a bar for each long phase. What does not: what the phases do.
+What belongs here: a bar for each long phase on a terminal, lines elsewhere (if
+``RETS_PIPELINE_LOG`` asks for them). What does not: what the phases do.
 """
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 from typing import Self
 
@@ -23,11 +25,15 @@ from rich.progress import (
     Progress as Bars,
 )
 
+from rets_pipeline.logs import event
 from rets_pipeline.sync.mirror import Progress
+from rets_pipeline.sync.progress import PacedProgress
+
+logger = logging.getLogger(__name__)
 
 
 class TerminalProgress:
-    """The resource ``progress`` of a run in this process: bars on a terminal, else nothing."""
+    """The resource ``progress`` of a run in this process: bars on a terminal, else lines."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Bars(
@@ -44,7 +50,9 @@ class TerminalProgress:
         self._tasks: dict[str, TaskID] = {}
 
     def of(self, context: dg.AssetExecutionContext) -> Progress:
-        """A bar for each phase that an asset's run tells of."""
+        """A bar for each phase that an asset's run tells of, or now and then a line."""
+        if self._bars.disable:
+            return PacedProgress(lambda _, fields: event(logger, **fields))
         return self.tell
 
     def tell(self, phase: str, done: int, total: int | None) -> None:

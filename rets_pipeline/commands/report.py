@@ -13,7 +13,7 @@ from rets_pipeline.commands.runs import Finished
 from rets_pipeline.warehouse.resources import OTHERS
 
 #: numbers of an action that tell how, not what
-_HOW = ("action", "pull_id", "bytes", "requests", "pulls", "asked", "wanted")
+_HOW = ("action", "pull_id", "bytes", "requests", "pulls", "asked", "wanted", "seconds")
 
 
 def tell(console: Console, *finished: Finished, indent: str = "") -> None:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.assets import feed_assets
+from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.orchestration.checks import feed_checks
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
@@ -21,13 +22,13 @@ from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.people import people, people_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
-from rets_pipeline.settings import Settings
+from rets_pipeline.settings import FeedConfig, Settings
 
 
 def build_defs(
     settings: Settings, *, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """All definitions of all feeds.
+    """All definitions of all feeds. Those that cannot be used say why, and stop no other.
 
     Steps run in the process of their run: an RETS account has one session, and a step in a
     process of its own would log in anew.
@@ -41,27 +42,56 @@ def build_defs(
         database="sqlite" if settings.database_url.startswith("sqlite") else "postgres",
         archive="s3" if settings.archive_uri.startswith("s3:") else "file",
     )
-    resources: dict[str, Any] = {"progress": LoggedProgress()}
-    for feed in feeds:
-        resources[naming.mirror_resource(feed.name)] = mirror_resource(settings, feed)
-        resources |= io_managers(feed.name, people(feed))
-    return dg.Definitions(
-        assets=[
-            asset
-            for feed in feeds
-            for asset in (
+    shared = {"progress": LoggedProgress(), **(resource_overrides or {})}
+    # Wrapped once: Dagster takes what it wraps for each feed anew for different resources.
+    wrapped = {name: _as_definition(resource) for name, resource in shared.items()}
+    assets = [
+        asset
+        for feed in feeds
+        for asset in dg.with_resources(
+            [
                 *feed_assets(feed, kinds),
                 geocoded_addresses(feed, kinds),
                 *people_assets(feed, kinds),
-            )
+                *feed_checks(feed),
+            ],
+            {**_resources(settings, feed), **wrapped},
+        )
+    ]
+    broken = list(broken_feeds(settings.broken, set(settings.feeds)))
+    assets += [feed.asset() for feed in broken]
+    return dg.Definitions(
+        assets=[asset for asset in assets if not isinstance(asset, dg.AssetChecksDefinition)],
+        asset_checks=[asset for asset in assets if isinstance(asset, dg.AssetChecksDefinition)],
+        jobs=[
+            *(job for feed in feeds for job in (*feed_jobs(feed), addresses_job(feed))),
+            *(feed.job() for feed in broken),
         ],
-        asset_checks=[check for feed in feeds for check in feed_checks(feed)],
-        jobs=[job for feed in feeds for job in (*feed_jobs(feed), addresses_job(feed))],
         schedules=[
-            schedule
-            for feed in feeds
-            for schedule in feed_schedules(feed, running=settings.automation)
+            *(
+                schedule
+                for feed in feeds
+                for schedule in feed_schedules(feed, running=settings.automation)
+            ),
+            *(feed.schedule(running=settings.automation) for feed in broken),
         ],
-        resources={**resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
+
+
+def _resources(settings: Settings, feed: FeedConfig) -> dict[str, Any]:
+    """What the assets of one feed use; nothing of another feed's.
+
+    Resources of the whole code location would be part of every job, and with fifty feeds the
+    jobs' configuration alone would take seconds to load.
+    """
+    return {
+        naming.mirror_resource(feed.name): mirror_resource(settings, feed),
+        **io_managers(feed.name, people(feed)),
+    }
+
+
+def _as_definition(resource: Any) -> dg.ResourceDefinition:
+    if isinstance(resource, dg.ResourceDefinition):
+        return resource
+    return dg.ResourceDefinition.hardcoded_resource(resource)

@@ -10,6 +10,7 @@ finds nothing to do, would set the day's rows to 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -116,6 +117,7 @@ def images(counts: ImageCounts) -> Metadata:
     return numbers(**{name: getattr(counts, name) for name in ImageCounts.__slots__})
 
 
+@cache
 def column_schema(table: sa.Table) -> dg.TableSchema:
     """The columns of a table with their RESO names."""
     return dg.TableSchema(

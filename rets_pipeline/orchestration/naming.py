@@ -21,6 +21,9 @@ DELETED = "deleted_listings"
 IMAGES = "listing_images"
 ADDRESSES = "geocoded_addresses"
 
+#: the only asset of a feed whose entry in feeds.yaml cannot be used
+SETTINGS = "settings"
+
 #: the assets of a sync, in the order of the flow
 SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
 

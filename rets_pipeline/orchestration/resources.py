@@ -6,7 +6,6 @@ What belongs here: opening and closing. What does not: steps of a sync.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -18,9 +17,8 @@ from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.sync.mirror import Credentials, Mirror, Progress
+from rets_pipeline.sync.progress import PacedProgress
 from rets_pipeline.warehouse.engine import Warehouse
-
-_SECONDS_BETWEEN_LINES = 10
 
 
 class ProgressResource(Protocol):
@@ -32,28 +30,11 @@ class ProgressResource(Protocol):
 
 
 class LoggedProgress:
-    """Progress in the run's log; a line costs milliseconds, so at most one in ten seconds."""
+    """Progress in the run's log."""
 
     def of(self, context: dg.AssetExecutionContext) -> Progress:
-        """A line with done, total, rate and the time that is left."""
-        started = last = time.monotonic()
-
-        def tell(phase: str, done: int, total: int | None) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= _SECONDS_BETWEEN_LINES:
-                last = now
-                context.log.info(_line(phase, done, total, now - started))
-
-        return tell
-
-
-def _line(phase: str, done: int, total: int | None, seconds: float) -> str:
-    rate = done / seconds if seconds else 0.0
-    if total is None or not rate:
-        return f"{phase}: {done:,} done, {rate:,.0f} a second"
-    left = (total - done) / rate
-    return f"{phase}: {done:,} of {total:,} done, {rate:,.0f} a second, {left:,.0f} s left"
+        """A line with done, total, rate and the time that is left, now and then."""
+        return PacedProgress(lambda line, _: context.log.info(line))
 
 
 class MirrorResource(dg.ConfigurableResource[Any]):

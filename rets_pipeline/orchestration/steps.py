@@ -30,7 +30,7 @@ def master_list(
         for chunk in master.request(mirror, resource):
             keys += len(chunk.entries)
             size += len(chunk.raw)
-            unreadable += sum(item.modification_timestamp is None for item in chunk.entries)
+            unreadable += chunk.entries["modification_timestamp"].null_count
             yield chunk
     context.add_asset_metadata(
         metadata.master_list(

@@ -356,12 +356,13 @@ def looks_closed(data: bytes) -> bool:
 
 
 def attribute(element: Attributes, name: str) -> str | None:
-    """An attribute whose name may be written in any case."""
+    """An attribute whose name may be written in any case, in any namespace."""
     value = element.get(name)
     if value is not None:
         return str(value)
     wanted = name.lower()
-    matches = (str(text) for key, text in element.items() if str(key).lower() == wanted)
+    names = ((str(key).rpartition("}")[2].lower(), text) for key, text in element.items())
+    matches = (str(text) for key, text in names if key == wanted)
     return next(matches, None)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Final, Literal, TypeVar
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from rets_pipeline.rets.attribute_answer import AttributeAnswer
 from rets_pipeline.rets.capabilities import Capabilities
 from rets_pipeline.rets.compact import CompactAnswer, QuarantinedRow
 from rets_pipeline.rets.encodings import charset_of
@@ -260,6 +261,40 @@ class Session:
         """
         fields = dict(arguments)
         return self._logged_in(lambda: self._search_once(fields, record, sink))
+
+    def search_attributes(
+        self,
+        arguments: Mapping[str, str],
+        *,
+        record: str,
+        names: Sequence[str],
+        sink: Callable[[bytes], None] | None = None,
+    ) -> AttributeAnswer:
+        """Search for attributes of records, as columns: as :meth:`search`, for long lists of keys.
+
+        Args:
+            arguments: SearchType, Class, Query, Format and so on.
+            record: the local name of the elements that are records, in any namespace.
+            names: of the attributes wanted.
+            sink: gets the bytes of the answer as they arrive.
+
+        Raises:
+            RetsError: as for :meth:`search`.
+        """
+        fields = dict(arguments)
+
+        def once() -> AttributeAnswer:
+            answer = self._ask("Search", fields)
+            return AttributeAnswer(
+                self._open(answer),
+                record=record,
+                names=names,
+                expectation=Expectation.of(fields),
+                sink=sink,
+                on_close=answer.close,
+            )
+
+        return self._logged_in(once)
 
     def search_compact(
         self,

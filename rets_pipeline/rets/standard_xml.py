@@ -93,7 +93,7 @@ class SearchAnswer(Answer[etree._Element]):
                 raise self._error(DataBroken, f"the XML is damaged: {damage}")
             if last is not None:
                 self._unclaimed = 0
-                _forget_what_precedes(last)
+                forget_what_precedes(last)
         self._finish()
 
     def _none_found(self) -> str:
@@ -193,7 +193,7 @@ def read_search(
     )
 
 
-def _forget_what_precedes(element: etree._Element) -> None:
+def forget_what_precedes(element: etree._Element) -> None:
     """Take everything before the element out of the tree.
 
     The element itself stays: libxml2 may still be adding text behind it.

@@ -9,24 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:  # Arrow is slow to import
+    from rets_pipeline.sources.master_list import Batch
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class MasterListEntry:
-    """One key that the server offers now.
-
-    Attributes:
-        key: the server's own key, as text.
-        modification_timestamp: in UTC; None when the server's text could not be read.
-        raw_timestamp: that text.
-    """
-
-    key: str
-    modification_timestamp: datetime | None
-    raw_timestamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +129,12 @@ class Search:
     Attributes:
         record: the local name of the elements that are records.
         arguments: SearchType, Class, Query and the rest.
+        attributes: those of a record that are wanted; none: its content.
     """
 
     record: str
     arguments: Mapping[str, str]
+    attributes: tuple[str, ...] = ()
 
 
 class ResourceSource(Protocol):
@@ -157,11 +147,14 @@ class ResourceSource(Protocol):
         """The search that answers with every key."""
         ...
 
-    def master_list_entry(self, attributes: Mapping[str, str]) -> MasterListEntry:
-        """One record of the master list.
+    def master_list_entries(self, columns: Sequence[Sequence[str | None]]) -> Batch:
+        """Records of the master list, from the attributes that its search wants.
+
+        Args:
+            columns: the values of each attribute; None where a record lacks it.
 
         Raises:
-            ValueError: it has no key.
+            ValueError: one has no key.
         """
         ...
 

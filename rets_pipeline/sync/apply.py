@@ -199,14 +199,16 @@ def parse(
     source = mirror.source_of(resource)
     large = resource is LISTINGS and sum(len(one.pages) for one in manifests) >= LARGE_LOAD
     with Reader(source) as reader:
-        for number, manifest in enumerate(manifests):
-            mirror.progress("loading", number, len(manifests))
+        done, total = 0, sum(len(one.keys) for one in manifests)
+        for manifest in manifests:
             if large and manifest.broken is None:
                 batches = _batches_of(reader, mirror, manifest, source, replay)
             else:
                 batches = _batches(mirror, manifest, source)
-            yield ParsedPull(manifest, batches, replay, resource=resource)
-    mirror.progress("loading", len(manifests), len(manifests))
+            told = _told(mirror, batches, done, total)
+            yield ParsedPull(manifest, told, replay, resource=resource)
+            done += len(manifest.keys)
+    mirror.progress("loading", total, total)
 
 
 def apply(mirror: Mirror, parsed: ParsedPull) -> None:
@@ -318,6 +320,15 @@ def _again(
 
 def _itself(record: Parsed | Unparsed) -> Parsed | Unparsed:
     return record
+
+
+def _told(mirror: Mirror, batches: Iterator[Batch], done: int, total: int) -> Iterator[Batch]:
+    """The batches, with a word about how many records are loaded, of so many asked for."""
+    mirror.progress("loading", done, total)
+    for batch in batches:
+        yield batch
+        done += len(batch.heads)
+        mirror.progress("loading", min(done, total), total)
 
 
 def _batch(waiting: list[_Waiting], manifest: Manifest) -> Batch:

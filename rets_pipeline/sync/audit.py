@@ -22,7 +22,7 @@ def parity(mirror: Mirror, resource: Resource = LISTINGS) -> Parity | None:
         return None
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
+        difference.loaded(connection, master.batches(mirror.archive)),
     ):
         return difference.parity(connection, mirror.feed.name, resource)
 

@@ -74,16 +74,16 @@ def compare(mirror: Mirror, master: MasterList, counts: ChangeCounts) -> Iterato
         if len(batch) >= _BATCH:
             yield Changes(master, batch)
             batch = []
+    mirror.note("changes", **counts.kinds)
     yield Changes(master, batch)
 
 
 def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
+        difference.loaded(connection, master.batches(mirror.archive)),
     ):
-        yield from difference.to_fetch(connection, mirror.feed.name, datetime.now(UTC))
-        yield from difference.gone(connection, mirror.feed.name)
+        yield from difference.differences(connection, mirror.feed.name, datetime.now(UTC))
 
 
 def store(mirror: Mirror, changes: Iterable[Changes]) -> ChangeSet | None:

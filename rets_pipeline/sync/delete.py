@@ -59,7 +59,7 @@ def delete_gone(mirror: Mirror, resource: Resource = LISTINGS, *, allowed: int =
         return Deleted(0, 0)
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
+        difference.loaded(connection, master.batches(mirror.archive)),
     ):
         gone = deletion.count(connection, mirror.feed.name, resource)
         if refuses(mirror.feed.deletion_guard, gone, allowed):

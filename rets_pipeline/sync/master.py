@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 
 from rets_pipeline import __version__
 from rets_pipeline.archive import Archive, BinaryWriter, ZstdWriter
-from rets_pipeline.sources.base import MasterListEntry, ResourceSource
-from rets_pipeline.sync.mirror import Mirror, action, attributes_of
+from rets_pipeline.rets.attribute_answer import Columns
+from rets_pipeline.sources import master_list
+from rets_pipeline.sources.base import ResourceSource
+from rets_pipeline.sync.mirror import Mirror, action
 from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.pulls import Pull
@@ -40,7 +42,7 @@ class Chunk:
     """A piece of the answer: its bytes, and the entries that they completed."""
 
     raw: bytes
-    entries: list[MasterListEntry]
+    entries: master_list.Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,10 @@ class MasterList:
         """Where the entries are."""
         return f"{self.pull.archive_prefix}/master_list.parquet"
 
-    def entries(self, archive: Archive) -> Iterator[tuple[str, datetime | None, str]]:
-        """Key, timestamp and the server's text of it, in constant memory."""
+    def batches(self, archive: Archive) -> Iterator[master_list.Batch]:
+        """The entries, some at a time."""
         file = pq.ParquetFile(pa.BufferReader(archive.get(self.parquet_key)))
-        for batch in file.iter_batches(batch_size=_BATCH):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-    def timestamps(self, archive: Archive) -> Iterator[tuple[str, datetime | None]]:
-        """Key and timestamp."""
-        return ((key, timestamp) for key, timestamp, _ in self.entries(archive))
+        return file.iter_batches(batch_size=_BATCH)  # type: ignore[no-any-return]
 
 
 def request(mirror: Mirror, resource: Resource = LISTINGS) -> Iterator[Chunk]:
@@ -81,23 +78,31 @@ def request(mirror: Mirror, resource: Resource = LISTINGS) -> Iterator[Chunk]:
     source = mirror.source_of(resource)
     search = source.master_list_search()
     received: list[bytes] = []
-    entries: list[MasterListEntry] = []
-    with mirror.session().search(
-        search.arguments, record=search.record, sink=received.append
+    waiting: list[master_list.Batch] = []
+    with mirror.session().search_attributes(
+        search.arguments, record=search.record, names=search.attributes, sink=received.append
     ) as answer:
-        for element in answer:
-            entries.append(_entry(mirror, source, element))
-            if len(entries) >= _BATCH:
+        for columns in answer.columns():
+            waiting.append(_entries(mirror, source, columns))
+            if sum(map(len, waiting)) >= _BATCH:
                 mirror.progress("master list", answer.rows, answer.count)
-                yield Chunk(b"".join(received), entries)
-                received.clear()
-                entries = []
-    yield Chunk(b"".join(received), entries)
+                yield _chunk(received, waiting)
+    yield _chunk(received, waiting)
 
 
-def _entry(mirror: Mirror, source: ResourceSource, element: Any) -> MasterListEntry:
+def _chunk(received: list[bytes], waiting: list[master_list.Batch]) -> Chunk:
+    """What came since the last one."""
+    table = pa.Table.from_batches(waiting, master_list.SCHEMA).combine_chunks()
+    entries = table.to_batches() or [master_list.batch([], [], [])]
+    chunk = Chunk(b"".join(received), entries[0])
+    received.clear()
+    waiting.clear()
+    return chunk
+
+
+def _entries(mirror: Mirror, source: ResourceSource, columns: Columns) -> master_list.Batch:
     try:
-        return source.master_list_entry(attributes_of(element))
+        return source.master_list_entries(columns)
     except ValueError as error:
         raise BrokenMasterList(f"feed {mirror.feed.name!r}: {error}") from None
 
@@ -123,10 +128,10 @@ def store(mirror: Mirror, chunks: Iterable[Chunk], resource: Resource = LISTINGS
     ):
         for chunk in chunks:
             raw.write(chunk.raw)
-            parquet.write_batch(_batch(chunk.entries, schema))
+            parquet.write_batch(pa.RecordBatch.from_arrays(chunk.entries.columns, schema=schema))
             size += len(chunk.raw)
             records += len(chunk.entries)
-            unreadable += sum(entry.modification_timestamp is None for entry in chunk.entries)
+            unreadable += chunk.entries["modification_timestamp"].null_count
     requests = mirror.requests_made() - before
     manifest = {
         "format": 1,
@@ -171,26 +176,8 @@ def fresh(mirror: Mirror, resource: Resource = LISTINGS) -> tuple[MasterList, bo
 
 
 def _schema(resource: Resource) -> pa.Schema:
-    return pa.schema(
-        [
-            pa.field(resource.key, pa.string(), nullable=False),
-            pa.field("modification_timestamp", pa.timestamp("us", tz="UTC")),
-            pa.field("raw_timestamp", pa.string(), nullable=False),
-        ]
-    )
-
-
-def _batch(entries: list[MasterListEntry], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([entry.key for entry in entries], pa.string()),
-            pa.array(
-                [entry.modification_timestamp for entry in entries], pa.timestamp("us", tz="UTC")
-            ),
-            pa.array([entry.raw_timestamp for entry in entries], pa.string()),
-        ],
-        schema=schema,
-    )
+    key, *others = master_list.SCHEMA
+    return pa.schema([key.with_name(resource.key), *others])
 
 
 class ParquetSink(io.RawIOBase):

@@ -7,6 +7,7 @@ given back at the end. What does not: the steps of a sync.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from rets_pipeline import __version__
 from rets_pipeline.archive import Archive
+from rets_pipeline.logs import event
 from rets_pipeline.rets import Session
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sources.base import ResourceSource, Source
@@ -79,6 +81,7 @@ class Mirror:
         self._credentials = credentials
         self._locks: dict[str, RunLock] = {}
         self._session: Session | None = None
+        self._started = self._noted = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -122,10 +125,10 @@ class Mirror:
             )
             self._locks[name] = lock
             if len(self._locks) == 1:
-                self._begin(lock)
+                self._begin(lock, name)
         return self._locks[name].connection
 
-    def _begin(self, lock: RunLock) -> None:
+    def _begin(self, lock: RunLock, lock_name: str) -> None:
         with transaction(lock.connection) as connection:
             runs.begin(
                 connection,
@@ -133,7 +136,9 @@ class Mirror:
                 feed=self.feed.name,
                 job=self._job,
                 software_version=__version__,
+                lock_name=lock_name,
             )
+        self._say("lock", self._seconds())
 
     def session(self) -> Session:
         """The RETS session; the first use takes the lock, the first request logs in."""
@@ -159,11 +164,33 @@ class Mirror:
         return self._session.statistics.requests if self._session else 0
 
     def note(self, action: str, **counts: Any) -> None:
-        """Write what was done into the run ledger, at once: a run may be killed."""
-        self.actions.append({"action": action, **counts})
+        """Write what was done into the run ledger, at once: a run may be killed.
+
+        A phase lasts from the end of the one before it. It is told in one line of the log, too.
+        """
+        seconds = self._seconds()
+        self._say(action.replace(" ", "_"), seconds, **counts)
+        self.actions.append({"action": action, **counts, "seconds": seconds})
         for lock in list(self._locks.values())[:1]:
             with transaction(lock.connection) as connection:
                 runs.note(connection, run_id=self.run_id, feed=self.feed.name, actions=self.actions)
+
+    def _seconds(self) -> float:
+        """How long the phase took that ends now."""
+        now = time.monotonic()
+        seconds, self._noted = now - self._noted, now
+        return round(seconds, 3)
+
+    def _say(self, phase: str, seconds: float, **fields: Any) -> None:
+        event(
+            logger,
+            phase=phase,
+            feed=self.feed.name,
+            job=self._job,
+            run=self.run_id,
+            **fields,
+            seconds=seconds,
+        )
 
     def close(self, *, succeeded: bool) -> None:
         """Log out, note the result, give the locks back."""
@@ -174,7 +201,9 @@ class Mirror:
                 session.close()
         finally:
             if locks:
-                self._end("succeeded" if succeeded else "failed")
+                result = "succeeded" if succeeded else "failed"
+                self._say("end", round(time.monotonic() - self._started, 3), result=result)
+                self._end(result)
             for lock in locks:
                 lock.release()
 

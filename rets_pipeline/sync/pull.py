@@ -87,7 +87,7 @@ def plan(mirror: Mirror, master: MasterList, days: DayRange | None = None) -> Pl
     in_archive = 0
     left_over: Counter[date | None] = Counter()
     for item in _differences(mirror, master):
-        day = _day_of(mirror, resource, item)
+        day = day_for(mirror, resource, item.master_timestamp)
         if days is not None and day is not None and day not in days:
             continue
         if item.kind != "retry" and waiting.get(item.key, ()) == item.master_timestamp:
@@ -103,17 +103,18 @@ def plan(mirror: Mirror, master: MasterList, days: DayRange | None = None) -> Pl
     return Plan(ordered, kinds, in_archive, left_over, resource)
 
 
-def _day_of(mirror: Mirror, resource: Resource, item: Difference) -> date | None:
+def day_for(mirror: Mirror, resource: Resource, timestamp: datetime | None) -> date | None:
+    """The day that a record is grouped by; None when its resource knows no days."""
     if not resource.by_day:
         return None
-    return day_of(item.master_timestamp, first_day=mirror.feed.first_day, today=today())
+    return day_of(timestamp, first_day=mirror.feed.first_day, today=today())
 
 
 def _differences(mirror: Mirror, master: MasterList) -> Iterator[Difference]:
     """Keys to fetch, the latest timestamps first. The run's connection is in use meanwhile."""
     with (
         transaction(mirror.connection) as connection,
-        difference.loaded(connection, master.timestamps(mirror.archive)),
+        difference.loaded(connection, master.batches(mirror.archive)),
     ):
         yield from difference.to_fetch(
             connection, mirror.feed.name, datetime.now(UTC), master.resource
@@ -174,9 +175,9 @@ def fetch(mirror: Mirror, plan: Plan) -> Iterator[Download]:
         lookups.refresh(mirror)
     for day, keys in plan.days.items():
         for part in _parts(list(keys), mirror.feed.listings_per_request * REQUESTS_PER_PULL):
-            mirror.progress(resource.kind, done, plan.keys)
             asked = {key: keys[key] for key in part}
-            yield Download(day, asked, _pages(mirror, resource, part), resource=resource)
+            pages = _told(mirror, plan, done, _pages(mirror, resource, part))
+            yield Download(day, asked, pages, resource=resource)
             done += len(part)
     mirror.progress(resource.kind, done, plan.keys)
 
@@ -296,11 +297,27 @@ def read_page(archive: Archive, pull: Pull, page: dict[str, Any]) -> bytes:
 
 def _pages(mirror: Mirror, resource: Resource, keys: Sequence[str]) -> Iterator[Page]:
     for part in _parts(list(keys), mirror.feed.listings_per_request):
-        yield from _answers(mirror, resource, part)
+        yield from answers(mirror, resource, part)
 
 
-def _answers(mirror: Mirror, resource: Resource, keys: list[str]) -> Iterator[Page]:
-    """One answer, or several when the server finds the request too large (20208)."""
+def _told(mirror: Mirror, plan: Plan, done: int, pages: Iterator[Page]) -> Iterator[Page]:
+    """The pages, with a word about the keys that are done before each request and at the end."""
+    mirror.progress(plan.resource.kind, done, plan.keys)
+    for page in pages:
+        done += len(page.asked)
+        mirror.progress(plan.resource.kind, done, plan.keys)
+        yield page
+
+
+def answers(mirror: Mirror, resource: Resource, keys: list[str]) -> Iterator[Page]:
+    """One answer, or several when the server finds the request too large (20208).
+
+    Args:
+        keys: no more than one request takes (``listings_per_request``).
+
+    Raises:
+        RetsError: while they are drawn, when the server refuses or an answer is not whole.
+    """
     source = mirror.source_of(resource)
     search = source.detail_search(keys)
     received: list[bytes] = []
@@ -317,8 +334,8 @@ def _answers(mirror: Mirror, resource: Resource, keys: list[str]) -> Iterator[Pa
         if len(keys) == 1:
             raise
         middle = len(keys) // 2
-        yield from _answers(mirror, resource, keys[:middle])
-        yield from _answers(mirror, resource, keys[middle:])
+        yield from answers(mirror, resource, keys[:middle])
+        yield from answers(mirror, resource, keys[middle:])
         return
     yield Page(b"".join(received), keys, returned)
 

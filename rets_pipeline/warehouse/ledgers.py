@@ -209,8 +209,18 @@ run_ledger = sa.Table(
     sa.Column("software_version", sa.Text, nullable=False),
     sa.Column("started_at", UtcTimestamp, nullable=False),
     sa.Column("ended_at", UtcTimestamp),
-    sa.Column("result", sa.Text, comment="succeeded or failed; NULL: running, or killed"),
-    sa.Column("actions", json_type(), nullable=False, comment="what was done, in order, counted"),
+    sa.Column(
+        "result",
+        sa.Text,
+        comment="succeeded, failed or killed; NULL: running, or killed with no run since",
+    ),
+    sa.Column("lock_name", sa.Text, comment="that it began with; one run at a time holds it"),
+    sa.Column(
+        "actions",
+        json_type(),
+        nullable=False,
+        comment="what was done, in order, with counts and seconds",
+    ),
     sa.Index("ix_run_ledger_feed_started_at", "feed", "started_at"),
     comment="One row for each run on a feed",
 )

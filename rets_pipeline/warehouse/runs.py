@@ -18,10 +18,28 @@ from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 
 def begin(
-    connection: sa.Connection, *, run_id: str, feed: str, job: str, software_version: str
+    connection: sa.Connection,
+    *,
+    run_id: str,
+    feed: str,
+    job: str,
+    software_version: str,
+    lock_name: str,
 ) -> None:
-    """Note a run's start. A run that is continued under its id starts anew."""
+    """Note a run's start. A run that is continued under its id starts anew.
+
+    Whoever began with the same lock and has no result was killed: otherwise the lock would not
+    be free. When exactly it ended nobody knows.
+
+    Args:
+        lock_name: the lock that the run holds.
+    """
     table = ledgers.run_ledger
+    connection.execute(
+        sa.update(table)
+        .where(table.c.feed == feed, table.c.lock_name == lock_name, table.c.result.is_(None))
+        .values(result="killed")
+    )
     connection.execute(sa.delete(table).where(table.c.run_id == run_id, table.c.feed == feed))
     connection.execute(
         sa.insert(table).values(
@@ -29,6 +47,7 @@ def begin(
             feed=feed,
             job=job,
             software_version=software_version,
+            lock_name=lock_name,
             started_at=datetime.now(UTC),
             actions=[],
         )
@@ -63,7 +82,7 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
 
 
 #: jobs that say nothing about the listings
-_NO_SYNC = ("images", "addresses", "check", "members_and_offices")
+_NO_SYNC = ("images", "addresses", "check", "members_and_offices", "show", "fetch")
 
 
 @dataclass(frozen=True, slots=True)

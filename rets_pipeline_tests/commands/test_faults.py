@@ -259,7 +259,7 @@ class TestOneRunAtATime:
         done = project.run("sync", FEED)
 
         assert done.status == 0, done.stderr
-        assert [row.result for row in _run_ledger(backend)] == [None, "succeeded"]
+        assert [row.result for row in _run_ledger(backend)] == ["killed", "succeeded"]
         assert "succeeded" in project.run("status").stdout
         # Dagster, too, knows that the first one is over: it would keep the schedule from syncing.
         runs = _dagsters_runs(project)
@@ -331,3 +331,33 @@ def _assert_nowhere(project: Project, secret: bytes) -> None:
     assert len(kept) > 5
     for path in kept:
         assert secret not in path.read_bytes(), path
+
+
+def test_a_wrong_entry_is_told_and_stops_no_other_feed(
+    project: Project, feed: dict[str, Any]
+) -> None:
+    project.write_feeds({"[red]east": {**feed, "cadence_minutes": 7}, FEED: feed})
+    done = project.run("check")
+    assert done.status == 2
+    assert done.fault().startswith("error  feed [red]east: feeds.yaml: feed '[red]east': ")
+    assert f"works  feed {FEED}: " in done.stdout
+    done = project.run("sync", FEED)
+    assert (done.status, done.stderr) == (0, "")
+    done = project.run("status")
+    assert done.status == 2
+    assert "live listings" in done.stdout
+    assert done.fault().startswith("error: feeds.yaml: feed '[red]east': ")
+    assert project.run("status", FEED).status == 0
+
+
+def test_a_key_that_nobody_knows_and_one_that_cannot_be(project: Project) -> None:
+    done = project.run("show", FEED, "999")
+    assert (done.status, done.stderr) == (1, "")
+    assert "nowhere: Nobody knows it" in done.stdout
+    done = project.run("fetch", FEED, "1 2")
+    assert done.status == 2
+    assert done.fault() == "error: feed 'board': '1 2' is not a DDF key"
+    done = project.run("show", FEED, "1", "--resource", "Dog", "--offline", BOARD_PASSWORD="")
+    assert done.fault() == (
+        "error: feed 'board': no resource 'Dog' (it has: Property, Member, Office)"
+    )

@@ -33,9 +33,30 @@ def graph_of(defs: dg.Definitions) -> dict[str, Any]:
             for schedule in sorted(repository.schedule_defs, key=lambda item: item.name)
         },
         "sensors": sorted(sensor.name for sensor in repository.sensor_defs),
-        "resources": sorted(repository.get_top_level_resources()),
-        "environment": sorted(repository.get_env_vars_by_top_level_resource()),
+        "resources": sorted(resources_of(defs)),
+        "environment": sorted(
+            {name for resource in resources_of(defs).values() for name in _variables(resource)}
+        ),
     }
+
+
+def resources_of(defs: dg.Definitions) -> dict[str, dg.ResourceDefinition]:
+    """The resources that assets and checks carry: those of their feed."""
+    graph = defs.get_repository_def().asset_graph
+    return {
+        name: resource
+        for definition in graph.assets_defs
+        for name, resource in definition.resource_defs.items()
+        if name != "io_manager"
+    }
+
+
+def _variables(resource: dg.ResourceDefinition) -> list[str]:
+    """The environment's variables that a resource reads when a run starts."""
+    schema = resource.config_schema
+    values = schema.default_value if schema.default_provided else None
+    values = values.values() if isinstance(values, dict) else ()
+    return [value["env"] for value in values if isinstance(value, dict) and "env" in value]
 
 
 def _asset(repository: RepositoryDefinition, key: dg.AssetKey) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from rets_pipeline.orchestration import build_defs, naming, partitions, resources
+from rets_pipeline.orchestration import build_defs, naming, partitions
 from rets_pipeline.sandbox import running
 from rets_pipeline.settings import PhotoSettings, Settings
 from rets_pipeline.sync.days import DayRange
@@ -350,29 +350,6 @@ class TestReports:
         assert evaluation.metadata["live"].value == count
         (evaluation,) = pictured.get_asset_check_evaluations()
         assert evaluation.metadata["stored"].value == evaluation.metadata["named"].value
-
-    @pytest.mark.parametrize(
-        ("arguments", "line"),
-        [
-            (("images", 1500, 3000, 30.0), "images: 1,500 of 3,000 done, 50 a second, 30 s left"),
-            (("master list", 20_000, None, 2.0), "master list: 20,000 done, 10,000 a second"),
-            (("listings", 0, 500, 12.0), "listings: 0 done, 0 a second"),
-        ],
-    )
-    def test_a_line_of_progress(self, arguments: tuple[Any, ...], line: str) -> None:
-        assert resources._line(*arguments) == line
-
-    def test_progress_does_not_flood_the_log(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A line costs milliseconds: at most one in ten seconds."""
-        clock = iter([0.0, *(second / 10 for second in range(1, 400))])
-        monkeypatch.setattr(resources.time, "monotonic", lambda: next(clock))
-        context = dg.build_asset_context()
-        lines: list[str] = []
-        monkeypatch.setattr(context.log, "info", lines.append)
-        tell = resources.LoggedProgress().of(context)
-        for done in range(399):
-            tell("images", done, 399)
-        assert len(lines) == 3
 
 
 class TestTwoFeeds:

@@ -16,7 +16,7 @@ import pytest
 
 from rets_pipeline.orchestration import build_defs
 from rets_pipeline.settings import Settings
-from rets_pipeline_tests.orchestration.graph import graph_of
+from rets_pipeline_tests.orchestration.graph import graph_of, resources_of
 
 _ROOT = Path(__file__).parents[2]
 _GRAPHS = Path(__file__).parent / "graphs"
@@ -77,12 +77,15 @@ def test_every_column_of_listings_has_its_reso_name_in_the_ui(shipped: Settings)
 
 def test_no_secret_is_part_of_the_definitions(two_feeds: Settings) -> None:
     """The UI shows the configuration of resources to whoever opens it."""
-    repository = build_defs(two_feeds).get_repository_def()
-    for resource in repository.get_top_level_resources().values():
+    defs = build_defs(two_feeds)
+    assert defs.get_repository_def().get_top_level_resources() == {}
+    resources = resources_of(defs)
+    assert {"mirror_east", "mirror_west"} < resources.keys()
+    for resource in resources.values():
         schema = resource.config_schema
         text = f"{schema.default_value if schema.default_provided else ''} {resource!r}"
         assert "secret-of-database" not in text
-    assert set(repository.get_env_vars_by_top_level_resource()) == {
+    assert set(graph_of(defs)["environment"]) == {
         "DATABASE_URL",
         "EAST_USERNAME",
         "EAST_PASSWORD",

@@ -14,7 +14,7 @@ from typing import Any
 from rets_pipeline.archive import Archive
 from rets_pipeline.sandbox import RunningSandbox
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.sources.base import MasterListEntry
+from rets_pipeline.sources import master_list
 from rets_pipeline.sync import apply, master, pull
 from rets_pipeline.sync.master import Chunk, MasterList
 from rets_pipeline.sync.mirror import Credentials, Mirror
@@ -104,11 +104,23 @@ def store_listings(mirror: Mirror, remarks: Mapping[str, str], **more: Any) -> p
 
 def store_master_list(mirror: Mirror, keys: Mapping[str, datetime | None]) -> MasterList:
     """A complete master list in the archive."""
-    entries = [
-        MasterListEntry(key, moment, moment.isoformat() if moment else "?")
-        for key, moment in keys.items()
-    ]
+    texts = [moment.isoformat() if moment else "?" for moment in keys.values()]
+    entries = master_list.batch([*keys], [*keys.values()], texts)
     return master.store(mirror, [Chunk(b"<as received/>", entries)])
+
+
+def entries_of(found: MasterList, archive: Archive) -> list[tuple[str, datetime | None, str]]:
+    """A master list's keys, timestamps and the server's texts of them."""
+    return [
+        row
+        for batch in found.batches(archive)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    ]
+
+
+def timestamps_of(found: MasterList, archive: Archive) -> dict[str, datetime | None]:
+    """A master list's keys and timestamps."""
+    return {key: moment for key, moment, _ in entries_of(found, archive)}
 
 
 def apply_due(mirror: Mirror) -> list[apply.ParsedPull]:

@@ -19,11 +19,11 @@ from rets_pipeline.sources.base import ParsedListing, Row
 from rets_pipeline.sync import images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import deletion, difference, ledgers, media, tables
+from rets_pipeline.warehouse import deletion, ledgers, media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
-from rets_pipeline_tests.warehouse.builders import FEED, apply, begin
+from rets_pipeline_tests.warehouse.builders import FEED, apply, begin, holding
 from rets_pipeline_tests.warehouse.databases import rows
 
 SERIAL = count(1)
@@ -79,7 +79,7 @@ class Board:
 
     def withdraw_all(self) -> None:
         """A master list without any listing."""
-        with self.warehouse.writing() as connection, difference.loaded(connection, []):
+        with self.warehouse.writing() as connection, holding(connection, []):
             master = begin(connection, next(SERIAL), kind="master_list")
             deletion.remove(connection, master)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from rets_pipeline.archive import Archive, decompress_stream
 from rets_pipeline.rets import RetsError
 from rets_pipeline.sandbox import RunningSandbox
-from rets_pipeline.sources.base import MasterListEntry
+from rets_pipeline.sources import master_list
 from rets_pipeline.sync import changes, master
 from rets_pipeline.sync.changes import ChangeCounts
 from rets_pipeline.sync.mirror import Credentials, Mirror
@@ -25,10 +25,12 @@ from rets_pipeline_tests.sync.pieces import (
     START,
     apply_due,
     at,
+    entries_of,
     feed_of,
     store_listings,
     store_master_list,
     store_pull,
+    timestamps_of,
 )
 from rets_pipeline_tests.warehouse.databases import rows
 
@@ -36,7 +38,7 @@ from rets_pipeline_tests.warehouse.databases import rows
 def test_a_list_from_the_server_to_the_archive(run: Mirror, sandbox: RunningSandbox) -> None:
     found = master.store(run, master.request(run))
 
-    entries = list(found.entries(run.archive))
+    entries = entries_of(found, run.archive)
     assert {key for key, _, _ in entries} == {str(key) for key in sandbox.world.listings}
     for _, moment, raw in entries:
         assert moment is not None
@@ -79,27 +81,26 @@ def test_a_list_that_is_not_whole_does_not_exist(
 def test_entries_come_back_as_they_went(mirror: Mirror) -> None:
     keys = {"1": START, "2": None, "3": at(0.00001), "é&\n'": datetime(1, 1, 1, tzinfo=UTC)}
     found = store_master_list(mirror, keys)
-    assert dict(found.timestamps(mirror.archive)) == keys
+    assert timestamps_of(found, mirror.archive) == keys
     assert found.unreadable_timestamps == 1
-    assert dict(store_master_list(mirror, {}).timestamps(mirror.archive)) == {}
+    assert timestamps_of(store_master_list(mirror, {}), mirror.archive) == {}
 
 
 def test_a_list_of_many_pieces(mirror: Mirror) -> None:
     chunks = [
         master.Chunk(
             f"<piece n='{piece}'/>".encode(),
-            [
-                MasterListEntry(str(number), START, "then")
-                for number in range(piece * 3_000, (piece + 1) * 3_000)
-            ],
+            master_list.batch(
+                [str(number) for number in range(piece * 3_000, (piece + 1) * 3_000)],
+                [START] * 3_000,
+                ["then"] * 3_000,
+            ),
         )
         for piece in range(5)
     ]
     found = master.store(mirror, chunks)
     assert found.pull.records == 15_000
-    assert [key for key, _ in found.timestamps(mirror.archive)] == [
-        str(number) for number in range(15_000)
-    ]
+    assert [*timestamps_of(found, mirror.archive)] == [str(number) for number in range(15_000)]
 
 
 def test_an_entry_that_cannot_be_used_spoils_the_list(
@@ -125,7 +126,7 @@ def test_an_entry_that_cannot_be_used_spoils_the_list(
         with Mirror(feed, sqlite_warehouse, archive, account, job="sync") as run:
             found = master.store(run, master.request(run))
     assert found.unreadable_timestamps == 2
-    assert [raw for _, _, raw in found.entries(archive)] == ["x", "yesterday"]
+    assert [raw for _, _, raw in entries_of(found, archive)] == ["x", "yesterday"]
 
 
 def test_a_list_is_fetched_when_none_is_fresh(run: Mirror, sandbox: RunningSandbox) -> None:

@@ -28,7 +28,7 @@ from rets_pipeline.warehouse.load import Counts
 from rets_pipeline.warehouse.resources import LISTINGS, MEMBERS, OFFICES, OTHERS, Resource
 from rets_pipeline_tests.end_to_end.harness import Server
 from rets_pipeline_tests.end_to_end.people import assert_equal_people, held
-from rets_pipeline_tests.sync.pieces import FEED, feed_of, open_mirror
+from rets_pipeline_tests.sync.pieces import FEED, feed_of, open_mirror, timestamps_of
 from rets_pipeline_tests.warehouse.databases import everything, rows
 
 BOTH = pytest.mark.parametrize("resource", OTHERS, ids=lambda found: found.kind)
@@ -127,7 +127,7 @@ def test_an_empty_warehouse_gets_everything_and_the_archive_keeps_it(run: Sync) 
         with run.open() as mirror:
             found = master.newest(mirror, resource)
             assert found is not None
-            assert {key for key, _ in found.timestamps(run.archive)} == truth[resource.kind].keys()
+            assert timestamps_of(found, run.archive).keys() == truth[resource.kind].keys()
             raw = run.archive.get(f"{found.pull.archive_prefix}/master_list.xml.zst")
             assert b"".join(decompress_stream([raw])).rstrip().endswith(b"</RETS>")
 

@@ -5,15 +5,18 @@ What belongs here: what a parser would hand over, and pulls to hand it over by. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
 
+from rets_pipeline.sources import master_list
 from rets_pipeline.sources.base import ParsedListing, Problem
-from rets_pipeline.warehouse import pulls
+from rets_pipeline.warehouse import difference, pulls
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts, Load, Refused
 from rets_pipeline.warehouse.pulls import Kind, Pull
@@ -25,6 +28,22 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def at(minutes: float) -> datetime:
     """So many minutes after the start of time."""
     return START + timedelta(minutes=minutes)
+
+
+def holding(
+    connection: sa.Connection, entries: Iterable[tuple[str, datetime | None]], size: int = 3
+) -> AbstractContextManager[int]:
+    """A master list of keys and timestamps, in the database as :func:`difference.loaded` does it.
+
+    Args:
+        size: entries of a batch.
+    """
+    groups = zip_longest(*[iter(entries)] * size)
+    batches = (
+        master_list.batch(*map(list, zip(*((*entry, "") for entry in group if entry), strict=True)))
+        for group in groups
+    )
+    return difference.loaded(connection, batches)
 
 
 def begin(

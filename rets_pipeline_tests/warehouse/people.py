@@ -12,13 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from rets_pipeline.sources.base import ParsedRecord, Problem
-from rets_pipeline.warehouse import deletion, difference, pulls
+from rets_pipeline.warehouse import deletion, pulls
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts, Refused
 from rets_pipeline.warehouse.load_records import RecordLoad
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.resources import MEMBERS, Kind, Resource
-from rets_pipeline_tests.warehouse.builders import FEED, START, at, phone
+from rets_pipeline_tests.warehouse.builders import FEED, START, at, holding, phone
 from rets_pipeline_tests.warehouse.databases import rows
 
 
@@ -95,7 +95,7 @@ def remove(
     """Delete what a master list of those keys lacks."""
     with (
         warehouse.writing() as connection,
-        difference.loaded(connection, [(key, START) for key in keys]),
+        holding(connection, [(key, START) for key in keys]),
     ):
         return deletion.remove(connection, master, resource)
 

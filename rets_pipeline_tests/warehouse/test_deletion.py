@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from rets_pipeline.sources.base import Problem
-from rets_pipeline.warehouse import bulk, deletion, difference, ledgers, tables
+from rets_pipeline.warehouse import bulk, deletion, ledgers, tables
 from rets_pipeline.warehouse.deletion import Gone
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.pulls import Pull
@@ -18,6 +18,7 @@ from rets_pipeline_tests.warehouse.builders import (
     apply,
     at,
     begin,
+    holding,
     listing,
     member,
     office,
@@ -29,13 +30,13 @@ from rets_pipeline_tests.warehouse.databases import everything, rows
 
 def remove(warehouse: Warehouse, master: Pull, keys: Iterable[str]) -> int:
     entries = [(key, None) for key in keys]
-    with warehouse.writing() as connection, difference.loaded(connection, entries):
+    with warehouse.writing() as connection, holding(connection, entries):
         return deletion.remove(connection, master)
 
 
 def count(warehouse: Warehouse, keys: Iterable[str]) -> Gone:
     entries = [(key, None) for key in keys]
-    with warehouse.writing() as connection, difference.loaded(connection, entries):
+    with warehouse.writing() as connection, holding(connection, entries):
         return deletion.count(connection, FEED)
 
 
@@ -239,6 +240,6 @@ def test_very_many_at_once(sqlite_warehouse: Warehouse) -> None:
     with sqlite_warehouse.writing() as connection:
         driver: Any = connection.connection.driver_connection
         driver.setlimit(9, 500)
-        with difference.loaded(connection, []):
+        with holding(connection, []):
             assert deletion.remove(connection, master) == 3_000
         driver.setlimit(9, 250_000)

@@ -16,7 +16,7 @@ from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts
 from rets_pipeline.warehouse.resources import LISTINGS, MEMBERS, OFFICES, Resource
 from rets_pipeline_tests.warehouse import builders
-from rets_pipeline_tests.warehouse.builders import FEED, START, at, listing, pull_at
+from rets_pipeline_tests.warehouse.builders import FEED, START, at, holding, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import everything, rows
 from rets_pipeline_tests.warehouse.people import apply, ledger, names, person, pull_of, remove
 
@@ -97,7 +97,7 @@ def test_a_gone_one_that_a_live_listing_names_becomes_what_that_says(warehouse: 
     # Both are asked for again, though their timestamps are equal.
     with (
         warehouse.writing() as connection,
-        difference.loaded(connection, [(key, START) for key in "ABC"]),
+        holding(connection, [(key, START) for key in "ABC"]),
     ):
         wanted = list(difference.to_fetch(connection, FEED, datetime.now(UTC)))
         assert difference.parity(connection, FEED).missing == 0
@@ -157,7 +157,7 @@ def test_the_guard_counts_own_rows(warehouse: Warehouse) -> None:
     builders.apply(warehouse, pull_at(warehouse, 0), [listing("A", agents=["1", "8", "9"])])
     asked = dict.fromkeys("12345", START)
     apply(warehouse, pull_of(warehouse, 1), [person("1"), person("2"), person("3")], asked=asked)
-    with warehouse.writing() as connection, difference.loaded(connection, [("1", START)]):
+    with warehouse.writing() as connection, holding(connection, [("1", START)]):
         found = deletion.count(connection, FEED, MEMBERS)
     # 4 and 5 were never returned; 8 and 9 are known from the listing only.
     assert found == Gone(keys=4, live=2, all_live=3)
@@ -169,7 +169,7 @@ def test_each_resource_is_compared_with_its_own_ledger(warehouse: Warehouse) -> 
     apply(warehouse, pull_of(warehouse, 1, "offices"), [person("9", resource=OFFICES)], OFFICES)
     builders.apply(warehouse, pull_at(warehouse, 2), [listing("1", agents=["5"])])
     entries = {"1": START, "2": at(-1), "4": START, "5": START}
-    with warehouse.writing() as connection, difference.loaded(connection, entries.items()):
+    with warehouse.writing() as connection, holding(connection, entries.items()):
         wanted = list(difference.to_fetch(connection, FEED, at(60), MEMBERS))
         gone = list(difference.gone(connection, FEED, MEMBERS))
         parity = difference.parity(connection, FEED, MEMBERS)

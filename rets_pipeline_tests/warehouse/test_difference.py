@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rets_pipeline.warehouse import bulk, difference, ledgers, tables
 from rets_pipeline.warehouse.difference import Difference, Parity
 from rets_pipeline.warehouse.engine import Warehouse
-from rets_pipeline_tests.warehouse.builders import FEED, at
+from rets_pipeline_tests.warehouse.builders import FEED, at, holding
 
 NOW = at(1_000)
 KEYS = st.sampled_from(["1", "10", "2", "a", "B", "é"])
@@ -65,7 +65,7 @@ def check(warehouse: Warehouse, ledger: dict[str, Row], entries: Entries) -> Non
     master = expected_list(entries)
     with warehouse.engine.connect() as connection, connection.begin() as transaction:
         _put(connection, ledger)
-        with difference.loaded(connection, iter(entries)) as keys:
+        with holding(connection, iter(entries)) as keys:
             to_fetch = list(difference.to_fetch(connection, FEED, NOW))
             gone = list(difference.gone(connection, FEED))
             parity = difference.parity(connection, FEED)
@@ -174,7 +174,7 @@ def test_the_temporary_table_is_gone_afterwards_and_can_be_made_again(
     with warehouse.engine.connect() as connection:
         for count in (1, 2):
             entries = [(str(number), at(number)) for number in range(count)]
-            with connection.begin(), difference.loaded(connection, entries) as keys:
+            with connection.begin(), holding(connection, entries) as keys:
                 assert keys == count
             with connection.begin(), pytest.raises(sa.exc.DBAPIError):
                 connection.execute(sa.select(difference.master_list))
@@ -185,10 +185,10 @@ def test_a_fault_inside_is_the_one_that_is_told(warehouse: Warehouse) -> None:
         with (
             pytest.raises(sa.exc.DBAPIError, match="no_such_table"),
             connection.begin(),
-            difference.loaded(connection, [("1", None)]),
+            holding(connection, [("1", None)]),
         ):
             connection.execute(sa.text("SELECT * FROM no_such_table"))
-        with connection.begin(), difference.loaded(connection, [("1", None)]) as keys:
+        with connection.begin(), holding(connection, [("1", None)]) as keys:
             assert keys == 1
 
 
@@ -203,10 +203,10 @@ def test_a_list_that_breaks_off_is_not_compared(warehouse: Warehouse) -> None:
     with (
         pytest.raises(Fault),
         warehouse.writing() as connection,
-        difference.loaded(connection, entries()),
+        holding(connection, entries()),
     ):
         pytest.fail("half a list was taken for whole")
-    with warehouse.writing() as connection, difference.loaded(connection, []) as keys:
+    with warehouse.writing() as connection, holding(connection, []) as keys:
         assert keys == 0
 
 
@@ -217,7 +217,7 @@ def test_a_stream_that_is_left_half_drawn_cannot_lose_writes(warehouse: Warehous
     def use() -> None:
         with warehouse.writing() as connection:
             bulk.insert(connection, tables.property_, [{"feed": FEED, "listing_key": "written"}])
-            with difference.loaded(connection, entries):
+            with holding(connection, entries):
                 stream = difference.to_fetch(connection, FEED, NOW)
                 next(stream)
                 kept.append(stream)

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rets_pipeline.sources.base import ParsedListing, Problem
-from rets_pipeline.warehouse import comparison, deletion, difference, history, ledgers, tables
+from rets_pipeline.warehouse import comparison, deletion, history, ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline.warehouse.load import Load, Refused
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.types import metadata
-from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, listing, pull_at
+from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, holding, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import rows
 
 HISTORY = tables.history_transactional
@@ -44,7 +44,7 @@ def told(warehouse: Warehouse, pull: Pull | None = None, key: str = "1") -> list
 def remove(warehouse: Warehouse, master: Pull, present: Iterable[str] = ()) -> int:
     """What the master list lacks goes."""
     entries = [(key, None) for key in present]
-    with warehouse.writing() as connection, difference.loaded(connection, entries):
+    with warehouse.writing() as connection, holding(connection, entries):
         return deletion.remove(connection, master)
 
 
@@ -633,7 +633,7 @@ class World:
     def _once(self, pull: Pull, step: Step, *, replay: bool) -> None:
         if step.kind == "gone":
             kept = [(key, None) for key in KEYS if key not in step.keys]
-            with difference.loaded(self.connection, kept):
+            with holding(self.connection, kept):
                 deletion.remove(self.connection, pull)
             return
         asked = {key: at(0) for key, outcome in step.outcomes.items() if outcome != "no"}

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rets_pipeline.sources.base import ParsedListing, Problem
-from rets_pipeline.warehouse import bulk, deletion, difference, ledgers, tables
+from rets_pipeline.warehouse import bulk, deletion, ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts, Load, Refused
 from rets_pipeline.warehouse.pulls import Pull
@@ -24,6 +24,7 @@ from rets_pipeline_tests.warehouse.builders import (
     apply,
     at,
     begin,
+    holding,
     listing,
     member,
     office,
@@ -225,7 +226,7 @@ def check_history(warehouse: Warehouse, history: History) -> None:
         for step in history.steps:
             if step < 0:
                 before = set(connection.execute(sa.select(SYNC.c.listing_key)).scalars())
-                with difference.loaded(connection, []):
+                with holding(connection, []):
                     deletion.remove(connection, master)
                 buried |= before - set(connection.execute(sa.select(SYNC.c.listing_key)).scalars())
             else:
@@ -332,7 +333,7 @@ def test_a_replay_brings_back_no_old_price_and_no_gone_listing(warehouse: Wareho
     apply(warehouse, pull_at(warehouse, 1), [listing("1", "second", timestamp=at(-1_000))])
     master = pull_at(warehouse, 2, kind="master_list")
     entries = [("1", None), ("3", None)]
-    with warehouse.writing() as connection, difference.loaded(connection, entries):
+    with warehouse.writing() as connection, holding(connection, entries):
         assert deletion.remove(connection, master) == 1
     before = everything(warehouse)
 
@@ -346,7 +347,7 @@ def test_a_replay_brings_back_no_old_price_and_no_gone_listing(warehouse: Wareho
 def test_a_later_pull_lifts_a_tombstone(warehouse: Warehouse) -> None:
     apply(warehouse, pull_at(warehouse, 0), [listing("1")])
     master = pull_at(warehouse, 1, kind="master_list")
-    with warehouse.writing() as connection, difference.loaded(connection, []):
+    with warehouse.writing() as connection, holding(connection, []):
         deletion.remove(connection, master)
     assert apply(warehouse, pull_at(warehouse, 2), [listing("1")]) == Counts(new=1)
     assert rows(warehouse, sa.select(ledgers.tombstone)) == []

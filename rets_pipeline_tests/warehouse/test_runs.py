@@ -5,18 +5,22 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from rets_pipeline.sources.base import Problem
-from rets_pipeline.warehouse import difference, ledgers, pulls, runs
+from rets_pipeline.warehouse import ledgers, pulls, runs
 from rets_pipeline.warehouse.deletion import remove
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Refused
 from rets_pipeline_tests.warehouse import people
-from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, listing, pull_at
+from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, holding, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import rows
 
 
-def start(warehouse: Warehouse, run_id: str, *, feed: str = FEED, job: str = "sync") -> None:
+def start(
+    warehouse: Warehouse, run_id: str, *, feed: str = FEED, job: str = "sync", lock: str = "feed"
+) -> None:
     with warehouse.writing() as connection:
-        runs.begin(connection, run_id=run_id, feed=feed, job=job, software_version="1")
+        runs.begin(
+            connection, run_id=run_id, feed=feed, job=job, software_version="1", lock_name=lock
+        )
 
 
 def end(warehouse: Warehouse, run_id: str, result: str | None, *actions: str) -> None:
@@ -67,6 +71,28 @@ def test_a_run_that_is_continued_starts_anew(warehouse: Warehouse) -> None:
     ]
 
 
+def test_a_run_that_was_killed_is_marked_when_its_lock_is_taken_again(
+    warehouse: Warehouse,
+) -> None:
+    start(warehouse, "1")
+    start(warehouse, "2", job="images", lock="images")
+    start(warehouse, "3", feed="other")
+    end(warehouse, "1", None, "one")
+    start(warehouse, "4")  # whoever has the lock knows that nobody else has
+    end(warehouse, "4", "failed")
+    start(warehouse, "5", job="backfill")
+    found = rows(warehouse, sa.select(ledgers.run_ledger).order_by("run_id"))
+    assert [(row.run_id, row.result) for row in found] == [
+        ("1", "killed"),
+        ("2", None),
+        ("3", None),
+        ("4", "failed"),
+        ("5", None),
+    ]
+    assert found[0].ended_at is None
+    assert found[0].actions == [{"action": "one"}]
+
+
 def test_an_empty_warehouse_in_numbers(warehouse: Warehouse) -> None:
     found = status(warehouse)
     assert (found.server_keys, found.server_seen_at, found.last_sync_at) == (None, None, None)
@@ -85,7 +111,7 @@ def test_a_feed_in_numbers(warehouse: Warehouse) -> None:
     with warehouse.writing() as connection:
         master = begin(connection, 1, kind="master_list", complete=False)
         pulls.complete(connection, master, records=3, size=1, requests=1)
-        with difference.loaded(connection, [("1", None), ("2", None), ("4", None)]):
+        with holding(connection, [("1", None), ("2", None), ("4", None)]):
             remove(connection, master)
         begin(connection, 2, kind="master_list", complete=False)
     start(warehouse, "first")

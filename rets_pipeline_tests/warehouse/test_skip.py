@@ -10,10 +10,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from rets_pipeline.sources.base import ParsedListing, Problem
-from rets_pipeline.warehouse import deletion, difference, ledgers, tables
+from rets_pipeline.warehouse import deletion, ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts, Load, Refused, loaded_hashes
-from rets_pipeline_tests.warehouse.builders import FEED, apply, at, listing, member, phone, pull_at
+from rets_pipeline_tests.warehouse.builders import (
+    FEED,
+    apply,
+    at,
+    holding,
+    listing,
+    member,
+    phone,
+    pull_at,
+)
 from rets_pipeline_tests.warehouse.databases import everything, rows
 
 
@@ -94,7 +103,7 @@ def test_what_a_later_pull_said_need_not_be_read(warehouse: Warehouse) -> None:
     first = pull_at(warehouse, 3)
     apply(warehouse, first, [listing("2")])
     master = pull_at(warehouse, 4, kind="master_list")
-    with warehouse.writing() as connection, difference.loaded(connection, [("1", None)]):
+    with warehouse.writing() as connection, holding(connection, [("1", None)]):
         deletion.remove(connection, master)
     before = everything(warehouse, without=("pull",))
     with warehouse.writing() as connection:

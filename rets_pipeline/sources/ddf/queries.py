@@ -15,8 +15,12 @@ from rets_pipeline.sources.base import Search
 
 MAXIMUM_KEYS = 100
 
+#: the attributes of a master list's entry: its key, and its time of change
+ENTRY = ("ID", "LastUpdated")
+
 #: what may stand in a key list; DDF's keys are whole numbers
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_KEYS = re.compile(r"(?:[0-9A-Za-z_-]{1,64}\n)*")
 
 
 def is_key(text: str) -> bool:
@@ -24,9 +28,15 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
+def are_keys(texts: Sequence[str]) -> bool:
+    """Whether all of many texts can be keys."""
+    lines = "\n".join([*texts, ""])
+    return lines.count("\n") == len(texts) and _KEYS.fullmatch(lines) is not None
+
+
 def master_list(resource: str, culture: str | None) -> Search:
     """Every key of ``resource`` (``Property``, ``Agent``, ``Office``) with its LastUpdated."""
-    return Search(record=resource, arguments=_arguments(resource, "(ID=*)", culture))
+    return Search(resource, _arguments(resource, "(ID=*)", culture), ENTRY)
 
 
 def details(resource: str, keys: Sequence[str], culture: str | None) -> Search:

@@ -7,10 +7,9 @@ queries, rules, values, rows; each has a module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rets_pipeline.sources.base import (
-    MasterListEntry,
     ParsedListing,
     ParsedRecord,
     RecordHead,
@@ -20,10 +19,12 @@ from rets_pipeline.sources.base import (
     UnparsedRecord,
 )
 from rets_pipeline.sources.ddf import parse, people, queries
-from rets_pipeline.sources.ddf.engine import attribute
 from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.records import record_head, record_key
-from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp, values_with_commas
+from rets_pipeline.sources.ddf.values import values_with_commas
+
+if TYPE_CHECKING:
+    from rets_pipeline.sources.master_list import Batch
 
 
 class _Searches:
@@ -43,23 +44,23 @@ class _Searches:
         """The search that answers with every key."""
         return queries.master_list(self._resource, self._culture)
 
-    def master_list_entry(self, attributes: Mapping[str, str]) -> MasterListEntry:
-        """One element of the master list, from its attributes.
+    def master_list_entries(self, columns: Sequence[Sequence[str | None]]) -> Batch:
+        """Records of the master list, from the attributes that its search wants.
 
         Raises:
-            ValueError: it has no key, or one that no query could name.
+            ValueError: one has no key, or one that no query could name.
         """
-        key, raw = attributes.get("ID"), attributes.get("LastUpdated")
-        if key is None or raw is None or not is_key(key):
-            # Not as DDF writes them, a million times in a list.
-            key, raw = self.detail_key(attributes), attribute(attributes, "lastupdated")
-        if key is None:
-            raise ValueError(f"a master list entry without a usable ID: {str(attributes)[:200]}")
-        try:
-            moment = utc_timestamp(raw.strip())
-        except ConversionError:
-            moment = None
-        return MasterListEntry(key, moment, raw)
+        from rets_pipeline.sources.ddf.moments import utc_timestamps  # slow to import
+        from rets_pipeline.sources.master_list import batch
+
+        keys, raw = ([text or "" for text in column] for column in columns)
+        if not queries.are_keys(keys):
+            keys = [text.strip() for text in keys]
+        for key, text in zip(keys, raw, strict=True) if not queries.are_keys(keys) else ():
+            if not is_key(key):
+                entry = {"ID": key, "LastUpdated": text}
+                raise ValueError(f"a master list entry without a usable ID: {str(entry)[:200]}")
+        return batch(keys, utc_timestamps(raw), raw)
 
     def detail_search(self, keys: Sequence[str]) -> Search:
         """The search that answers with the records of those keys in full.

@@ -1345,10 +1345,19 @@ def upgrade() -> None:
             "result",
             sa.Text(),
             nullable=True,
-            comment="succeeded or failed; NULL: running, or killed",
+            comment="succeeded, failed or killed; NULL: running, or killed with no run since",
         ),
         sa.Column(
-            "actions", types.json_type(), nullable=False, comment="what was done, in order, counted"
+            "lock_name",
+            sa.Text(),
+            nullable=True,
+            comment="that it began with; one run at a time holds it",
+        ),
+        sa.Column(
+            "actions",
+            types.json_type(),
+            nullable=False,
+            comment="what was done, in order, with counts and seconds",
         ),
         sa.PrimaryKeyConstraint("run_id", "feed", name=op.f("pk_run_ledger")),
         comment="One row for each run on a feed",
