@@ -10,6 +10,7 @@ Keys come from the environment, when a provider is opened.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -45,7 +46,7 @@ _LONGEST_REST = timedelta(days=7)
 
 
 class Provider:
-    """A geocoder that is ready to be asked.
+    """A geocoder that is ready to be asked; the first request waits as long as any other.
 
     Attributes:
         name: as the settings name it.
@@ -61,6 +62,8 @@ class Provider:
         self._query, self._options, self._read = _USES[settings.name]
         geocoder = self._geocoder(settings, addresses)
         delay = settings.seconds_between_requests if self.remote else 0.0
+        # A run that ended just now may have asked at the last moment.
+        self._first_at = time.monotonic() + delay
         # Faults are not tried again at once: the next run does that, politely.
         self._geocode = RateLimiter(
             geocoder.geocode,
@@ -85,6 +88,7 @@ class Provider:
             AddressFault: no answer for this address.
             ProviderFault: no answer for any.
         """
+        time.sleep(max(0.0, self._first_at - time.monotonic()))
         try:
             found = self._geocode(self._query(address), **self._options)
             return None if found is None else self._read(found.latitude, found.longitude, found)

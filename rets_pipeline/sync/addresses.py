@@ -104,10 +104,12 @@ def mirror_addresses(mirror: Mirror) -> AddressCounts:
     deadline = time.monotonic() + settings.seconds_per_run
     counts = AddressCounts(answered={geocoder.name: 0 for geocoder in settings.geocoders})
     with ExitStack() as stack:
-        providers = [Provider(geocoder, settings) for geocoder in settings.geocoders]
-        for provider in providers:
-            stack.enter_context(closing(provider))
         connection = mirror.lock(LOCK)
+        # After the lock: their distance from the last request begins now.
+        providers = [
+            stack.enter_context(closing(Provider(geocoder, settings)))
+            for geocoder in settings.geocoders
+        ]
         _look(mirror, connection, counts, deadline)
         _Chain(mirror, connection, providers, counts, deadline).run()
     with transaction(connection):

@@ -190,19 +190,32 @@ def backlog(
     askable: Sequence[str],
     enough: Sequence[str],
     now: datetime,
+    bound: int | None = None,
 ) -> int:
-    """Listings that were not looked at as they are now, and addresses to ask for.
+    """Listings that were not looked at as they are now, rows of gone ones, addresses to ask for.
 
     Args:
         askable: see :func:`wanted`; also the others.
+        bound: each of the three is counted no further; None: to the end.
     """
     listing = tables.property_.alias("p")
-    lacking = _lacking(feed, sa.select(listing.c.listing_key), listing).subquery()
-    count = connection.execute(sa.select(sa.func.count()).select_from(lacking)).scalar_one()
+    waiting = [_lacking(feed, sa.select(listing.c.listing_key), listing), _gone(feed)]
     if askable:
-        needed = _needed(feed, askable, enough, now).subquery()
-        count += connection.execute(sa.select(sa.func.count()).select_from(needed)).scalar_one()
-    return count
+        waiting.append(_needed(feed, askable, enough, now))
+    counts = [
+        sa.select(sa.func.count()).select_from(query.limit(bound).subquery()).scalar_subquery()
+        for query in waiting
+    ]
+    return sum(connection.execute(sa.select(*counts)).one())
+
+
+def last_due(connection: sa.Connection, now: datetime) -> datetime | None:
+    """When an answer expired for the last time: it moves whenever another one has."""
+    due = ledgers.geocode_answer.c.next_attempt
+    found: datetime | None = connection.execute(
+        sa.select(sa.func.max(due)).where(due <= now)
+    ).scalar_one()
+    return found
 
 
 def located(connection: sa.Connection, feed: str) -> Located:
@@ -266,13 +279,8 @@ def remove_gone(connection: sa.Connection, feed: str, limit: int) -> int:
     Returns:
         How many.
     """
-    ledger, listing = ledgers.address_sync, tables.property_
-    alive = sa.exists().where(listing.c.feed == feed, listing.c.listing_key == ledger.c.listing_key)
-    gone = list(
-        connection.execute(
-            sa.select(ledger.c.listing_key).where(ledger.c.feed == feed, ~alive).limit(limit)
-        ).scalars()
-    )
+    ledger = ledgers.address_sync
+    gone = list(connection.execute(_gone(feed).limit(limit)).scalars())
     for start in range(0, len(gone), _AT_ONCE):
         some = bulk.among(connection, ledger.c.listing_key, gone[start : start + _AT_ONCE])
         connection.execute(sa.delete(ledger).where(ledger.c.feed == feed, some))
@@ -304,6 +312,12 @@ def _lacking(feed: str, query: sa.Select[Any], listing: sa.FromClause) -> sa.Sel
     return query.where(listing.c.feed == feed, ~same)
 
 
+def _gone(feed: str) -> sa.Select[Any]:
+    ledger, listing = ledgers.address_sync, tables.property_
+    alive = sa.exists().where(listing.c.feed == feed, listing.c.listing_key == ledger.c.listing_key)
+    return sa.select(ledger.c.listing_key).where(ledger.c.feed == feed, ~alive)
+
+
 def _needed(
     feed: str, askable: Sequence[str], enough: Sequence[str], now: datetime
 ) -> sa.Select[Any]:
@@ -333,7 +347,8 @@ def _needed(
             settled < len(askable),
         )
         .group_by(geocode.c.address_hash)
-        .order_by(geocode.c.address_hash)
+        # Those of new listings do not wait for better answers of others.
+        .order_by(geocode.c.state != "pending", geocode.c.address_hash)
     )
 
 

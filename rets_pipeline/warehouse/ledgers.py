@@ -166,6 +166,7 @@ geocode_answer = sa.Table(
     sa.Column("answered_at", UtcTimestamp, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, comment="that failed, one after another"),
     sa.Column("next_attempt", UtcTimestamp, comment="when to ask again; NULL: never"),
+    sa.Index("ix_geocode_answer_next_attempt", "next_attempt"),
     comment="What each geocoder said of each address",
 )
 

@@ -130,6 +130,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("address_hash", "provider", name=op.f("pk_geocode_answer")),
         comment="What each geocoder said of each address",
     )
+    op.create_index(
+        "ix_geocode_answer_next_attempt", "geocode_answer", ["next_attempt"], unique=False
+    )
     op.create_table(
         "geocode_provider",
         sa.Column("provider", sa.Text(), nullable=False, comment="as feeds.yaml names it"),
@@ -1553,6 +1556,7 @@ def downgrade() -> None:
     op.drop_index("ix_history_transactional_feed_record", table_name="history_transactional")
     op.drop_table("history_transactional")
     op.drop_table("geocode_provider")
+    op.drop_index("ix_geocode_answer_next_attempt", table_name="geocode_answer")
     op.drop_table("geocode_answer")
     op.drop_table("geocode")
     op.drop_index("ix_address_sync_address_hash", table_name="address_sync")
