@@ -66,7 +66,7 @@ class MoodyGeocoder:
         return area.latitude, area.longitude
 
     def _answer(self, query: dict[str, str]) -> Reply:
-        seconds = self._random.choice([0.0, 0.0, 0.02, 0.05])
+        seconds = 0.0 if self.behaves else self._random.choice([0.0, 0.05, 0.1])
         if not self.behaves and self._random.random() < 0.3:
             return self._random.choice(_BAD_MOODS)
         place = tuple(query[part].casefold() for part in ("street", "city", "postalcode"))

@@ -163,9 +163,13 @@ class Life:
             daily_requests=self._budget,
             seconds_between_requests=0,
         )
+        near = self._random.choice([0.001, 0.001, 500])
         return AddressSettings(
             geocoders=(nominatim, GeocoderSettings(name="offline")),
             per_run=self._random.choice([5, 1000]),
+            # Payloads that are never believed leave more to ask for.
+            kilometres=near,
+            rural_kilometres=near,
         )
 
     def _change(self) -> None:
