@@ -192,6 +192,38 @@ def sync(
 
 
 @app.command()
+def reconcile(
+    feed: Feed,
+    allow_deletions: Annotated[
+        int,
+        typer.Option(min=0, help="Let up to this many listings go although the guard trips."),
+    ] = 0,
+) -> None:
+    """Sync, and audit: a sample fetched again, every key compared, blobs against their rows."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
+    from rets_pipeline.commands import report, runs
+
+    report.tell(console, runs.reconcile(settings, chosen, console, allow_deletions=allow_deletions))
+
+
+@app.command()
+def retention(
+    feed: Annotated[str | None, typer.Argument(help="One feed; all without it.")] = None,
+) -> None:
+    """Remove what is old enough: raw pulls, master lists, tombstones, rows of the event log."""
+    settings = Settings.from_env()
+    feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
+    from rets_pipeline.commands import report, runs
+
+    for chosen in feeds:
+        console.print(f"feed {chosen.name}")
+        report.tell(console, runs.retention(settings, chosen, console), indent="  ")
+    if feed is None:
+        console.print(f"event log: {runs.prune_event_log(settings):,} rows removed")
+
+
+@app.command()
 def members(
     feed: Feed,
     allow_deletions: Annotated[

@@ -17,7 +17,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-#: how lines are written to standard error; None: not at all
+#: how lines are written to standard error; None: warnings only, as Python does it by itself
 Form = Literal["text", "json"]
 
 _ROOT = "rets_pipeline"
@@ -44,15 +44,19 @@ def words(fields: dict[str, Any]) -> str:
 
 
 def configure(form: Form | None) -> None:
-    """Write lines to standard error too, from now on, or no longer."""
+    """Write lines to standard error too, from now on, or only warnings.
+
+    Dagster takes the logger for the log of its runs, so that Python no longer writes its warnings.
+    """
     logger = logging.getLogger(_ROOT)
     for handler in [item for item in logger.handlers if isinstance(item, _Handler)]:
         logger.removeHandler(handler)
-    if form is None:
-        return
     handler = _Handler()
-    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logger.addHandler(handler)
+    if form is None:
+        handler.setLevel(logging.WARNING)
+        return
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logger.setLevel(logging.INFO)
 
 

@@ -162,6 +162,34 @@ class AddressSettings(BaseModel):
         return value
 
 
+class ReconcileSettings(BaseModel):
+    """The nightly reconcile: a sync with audits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    hour: int = Field(default=3, ge=0, le=23, description="UTC; retention follows")
+    sample: float = Field(
+        default=0.01, ge=0, le=1, description="share of the live keys that is fetched again"
+    )
+
+
+class RetentionSettings(BaseModel):
+    """How long is kept what no live listing needs, in days."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    pull_days: int = Field(
+        default=90, ge=1, description="raw pulls that nothing live came from, since the request"
+    )
+    gone_pull_days: int = Field(
+        default=30, ge=1, description="raw pulls that gone listings came from, since they are gone"
+    )
+    master_list_days: int = Field(
+        default=400, ge=1, description="one raw master list of each day, since the request"
+    )
+    tombstone_days: int = Field(default=400, ge=1, description="tombstones, since the key is gone")
+
+
 class FeedConfig(BaseModel):
     """One account on one MLS server."""
 
@@ -190,6 +218,8 @@ class FeedConfig(BaseModel):
     deletion_guard: DeletionGuard = DeletionGuard()
     photos: PhotoSettings = PhotoSettings()
     addresses: AddressSettings = AddressSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
+    retention: RetentionSettings = RetentionSettings()
     owners: tuple[str, ...] = ("team:data-platform",)
 
     @field_validator("login_url")
@@ -242,6 +272,7 @@ class Settings(BaseModel):
         automation: whether schedules and sensors run as soon as they are deployed.
         broken: feeds whose entries cannot be used: name to the fault in one line. The others are
             mirrored all the same; whoever asks for one of these gets its fault.
+        event_log_days: how long Dagster's event log keeps how a run went, step by step.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -252,6 +283,7 @@ class Settings(BaseModel):
     home: Path
     automation: bool = False
     broken: dict[str, str] = Field(default_factory=dict)
+    event_log_days: int = Field(default=30, ge=1)
 
     @model_validator(mode="after")
     def _database_is_supported(self) -> Settings:
@@ -296,7 +328,7 @@ class Settings(BaseModel):
         """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
 
         Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
-        ``DATABASE_URL``, ``ARCHIVE_URI``.
+        ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``, ``ARCHIVE_URI``.
 
         Raises:
             SettingsError: a file or value cannot be used; an entry of one feed is :attr:`broken`.
@@ -314,13 +346,14 @@ class Settings(BaseModel):
                 archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
                 home=home,
                 automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
+                event_log_days=_days(environ, "RETS_PIPELINE_EVENT_LOG_DAYS", 30),
             )
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from None
 
 
 def log_form(environ: Mapping[str, str] | None = None) -> Literal["text", "json"] | None:
-    """How runs write lines to standard error, from ``RETS_PIPELINE_LOG``; None: not at all.
+    """How runs write lines to standard error, from ``RETS_PIPELINE_LOG``; None: warnings only.
 
     Raises:
         SettingsError: it is neither empty nor ``text`` nor ``json``.
@@ -455,3 +488,10 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if text in ("1", "yes", "true", "on"):
         return True
     raise SettingsError(f"{name}: {text!r} is neither yes nor no")
+
+
+def _days(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip() or str(default)
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 100_000:
+        raise SettingsError(f"{name}: {text!r} is no number of days")
+    return int(text)

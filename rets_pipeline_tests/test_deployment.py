@@ -715,7 +715,7 @@ def test_the_services_mirror_the_sandbox(
         behave(reset=True)
         code.process.wait(120)
         assert dagster.status(run) == "SUCCESS", dagster.printed(run)
-        assert "LOGS_CAPTURED" in dagster.printed(run)
+        assert " new=500 " in dagster.printed(run)
         truth = requests.get(f"{sandbox_url}/truth", timeout=60).json()["listings"]
         assert len(truth) == 500
         with connect(databases, "rets", "rets") as connection:

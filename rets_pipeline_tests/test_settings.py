@@ -391,6 +391,27 @@ def test_automation_that_is_neither(tmp_path: Path) -> None:
     )
 
 
+def test_days_of_the_event_log(tmp_path: Path) -> None:
+    assert from_env(tmp_path).event_log_days == 30
+    assert from_env(tmp_path, RETS_PIPELINE_EVENT_LOG_DAYS=" 7 ").event_log_days == 7
+    for text in ("0", "-1", "a week", "1.5", "²"):
+        assert refusal(tmp_path, RETS_PIPELINE_EVENT_LOG_DAYS=text) == (
+            f"RETS_PIPELINE_EVENT_LOG_DAYS: {text!r} is no number of days"
+        )
+
+
+def test_the_nights_of_a_feed(path: Path) -> None:
+    found = feed(path)
+    assert (found.reconcile.hour, found.reconcile.sample) == (3, 0.01)
+    assert found.retention.gone_pull_days < found.retention.pull_days
+    changed = feed(path, reconcile={"hour": 0, "sample": 0}, retention={"tombstone_days": 1})
+    assert (changed.reconcile.hour, changed.retention.tombstone_days) == (0, 1)
+    for wrong in ({"reconcile": {"hour": 24}}, {"reconcile": {"sample": 1.1}},
+                  {"retention": {"pull_days": 0}}, {"retention": {"blobs": 1}}):  # fmt: skip
+        with pytest.raises(SettingsError):
+            feed(path, **wrong)
+
+
 @pytest.mark.parametrize(
     "address", [SECRET, f"mysql://u:{SECRET}@h/d", f"//u:{SECRET}@h", f"{SECRET}:x", "SQLITE:///x"]
 )

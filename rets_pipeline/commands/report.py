@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from rets_pipeline.commands.runs import Finished
-from rets_pipeline.warehouse.resources import OTHERS
+from rets_pipeline.warehouse.resources import LISTINGS, OTHERS
 
 #: numbers of an action that tell how, not what
 _HOW = ("action", "pull_id", "bytes", "requests", "pulls", "asked", "wanted", "seconds")
@@ -35,7 +35,12 @@ def _lines(actions: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
             action["action"],
         )
         # What is fetched says less than what became of it.
-        numbers = {key: value for key, value in action.items() if key not in (*_HOW, name)}
+        fetched = name if name in kinds.values() or name == LISTINGS.kind else None
+        numbers = {
+            key: value
+            for key, value in action.items()
+            if key not in (*_HOW, fetched) and not isinstance(value, list)  # keys: SQL tells them
+        }
         line = next((line for line in lines if line[0] == name and name in kinds.values()), None)
         if line is None:
             lines.append((name, numbers))

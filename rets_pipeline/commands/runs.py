@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -17,7 +17,7 @@ from rich.console import Console
 from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.commands.instance import PROCESS_TAG, open_instance, this_process
 from rets_pipeline.commands.progress import TerminalProgress
-from rets_pipeline.orchestration import build_defs, naming, partitions
+from rets_pipeline.orchestration import build_defs, event_log, naming, partitions
 from rets_pipeline.orchestration.failures import CAUSE
 from rets_pipeline.orchestration.jobs import members_config, replay_config, sync_config
 from rets_pipeline.orchestration.people import people
@@ -75,6 +75,31 @@ def sync(
     now = partitions.latest(feed, datetime.now(UTC))
     config = sync_config(feed.name, allow_deletions=allow_deletions)
     return _run(settings, feed, naming.sync_job(feed.name), console, config, now)
+
+
+def reconcile(
+    settings: Settings, feed: FeedConfig, console: Console, *, allow_deletions: int = 0
+) -> Finished:
+    """Run the feed's reconcile: a sync with audits."""
+    now = partitions.latest(feed, datetime.now(UTC))
+    config = sync_config(feed.name, allow_deletions=allow_deletions)
+    return _run(settings, feed, naming.reconcile_job(feed.name), console, config, now)
+
+
+def retention(settings: Settings, feed: FeedConfig, console: Console) -> Finished:
+    """Run the feed's retention."""
+    return _run(settings, feed, naming.retention_job(feed.name), console, {}, None)
+
+
+def prune_event_log(settings: Settings) -> int:
+    """Prune Dagster's event log.
+
+    Returns:
+        The number of rows removed.
+    """
+    with open_instance(settings) as instance:
+        before = datetime.now(UTC) - timedelta(days=settings.event_log_days)
+        return event_log.prune(instance, before).rows
 
 
 def members(

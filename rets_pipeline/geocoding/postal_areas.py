@@ -36,10 +36,20 @@ RURAL_CODE_KILOMETRES = 500.0
 #: towns that got an area of their own since, of which the table knows only that of the country
 #: around them, a hundred kilometres away (GeoNames)
 _NEWER_TOWNS = {
+    ("BC", "halfmoon bay"): (49.4932, -123.9090),
+    ("BC", "sechelt"): (49.4670, -123.7563),
     ("BC", "whistler"): (50.1182, -122.9540),
+    ("MB", "anola"): (49.8812, -96.6233),
+    ("MB", "cooks creek"): (50.0182, -96.7734),
+    ("MB", "dugald"): (49.8859, -96.8428),
     ("MB", "lorette"): (49.7392, -96.8723),
+    ("MB", "oakbank"): (49.9391, -96.8424),
+    ("ON", "freelton"): (43.3949, -80.0205),
     ("ON", "midhurst"): (44.4438, -79.7318),
+    ("ON", "millgrove"): (43.3611, -79.9588),
+    ("ON", "minesing"): (44.4509, -79.8215),
     ("ON", "waterdown"): (43.3334, -79.8829),
+    ("QC", "sainte anne des plaines"): (45.7644, -73.8151),
     ("QC", "shannon"): (46.8803, -71.5146),
 }
 #: in the names of areas before a town's own

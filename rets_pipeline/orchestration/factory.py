@@ -15,11 +15,14 @@ from rets_pipeline.orchestration import naming
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.orchestration.checks import feed_checks
+from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
+from rets_pipeline.orchestration.nightly import event_log_schedule, nightly_schedules
 from rets_pipeline.orchestration.people import people, people_assets
+from rets_pipeline.orchestration.reconcile import reconcile_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
 from rets_pipeline.settings import FeedConfig, Settings
@@ -53,6 +56,7 @@ def build_defs(
                 *feed_assets(feed, kinds),
                 geocoded_addresses(feed, kinds),
                 *people_assets(feed, kinds),
+                *reconcile_assets(feed, kinds),
                 *feed_checks(feed),
             ],
             {**_resources(settings, feed), **wrapped},
@@ -66,14 +70,19 @@ def build_defs(
         jobs=[
             *(job for feed in feeds for job in (*feed_jobs(feed), addresses_job(feed))),
             *(feed.job() for feed in broken),
+            event_log_job(settings.event_log_days),
         ],
         schedules=[
             *(
                 schedule
                 for feed in feeds
-                for schedule in feed_schedules(feed, running=settings.automation)
+                for schedule in (
+                    *feed_schedules(feed, running=settings.automation),
+                    *nightly_schedules(feed, running=settings.automation),
+                )
             ),
             *(feed.schedule(running=settings.automation) for feed in broken),
+            event_log_schedule(running=settings.automation),
         ],
         executor=dg.in_process_executor,
     )

@@ -17,6 +17,8 @@ from rets_pipeline.settings import FeedConfig
 #: a sync goes before backfills and images in the queue
 _PRIORITY = {
     "sync": "10",
+    "reconcile": "10",
+    "retention": "5",
     "members_and_offices": "5",
     "backfill": "0",
     "replay": "0",
@@ -27,7 +29,7 @@ _SECONDS_OF_SYNC = 6 * 3600
 
 
 def feed_jobs(feed: FeedConfig) -> list[Any]:
-    """Sync, members and offices where the source has them, images, backfill and replay."""
+    """All jobs of a feed; that for members and offices where the source has them."""
     name = feed.name
     return [
         *_members_job(feed),
@@ -38,6 +40,20 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             tags=_tags(name, "sync"),
             description="Converge: compare the server's master list with the warehouse and "
             "remove the difference. A run with nothing to do makes one request.",
+        ),
+        dg.define_asset_job(
+            naming.reconcile_job(name),
+            selection=_selection(name, *naming.SYNC_ASSETS, naming.AUDITS),
+            config=sync_config(name),
+            tags=_tags(name, "reconcile"),
+            description="A sync, and audits after it: a rotating sample fetched again, parity "
+            "key by key, orphan and vanished blobs.",
+        ),
+        dg.define_asset_job(
+            naming.retention_job(name),
+            selection=_selection(name, naming.RETENTION),
+            tags=_tags(name, "retention"),
+            description="Remove raw pulls, raw master lists and tombstones that are old enough.",
         ),
         dg.define_asset_job(
             naming.images_job(name),

@@ -20,6 +20,8 @@ LISTINGS = "listings"
 DELETED = "deleted_listings"
 IMAGES = "listing_images"
 ADDRESSES = "geocoded_addresses"
+AUDITS = "listing_audits"
+RETENTION = "retention"
 
 #: the only asset of a feed whose entry in feeds.yaml cannot be used
 SETTINGS = "settings"
@@ -108,6 +110,20 @@ def replay_job(feed: str) -> str:
     return f"{feed}_replay"
 
 
+def reconcile_job(feed: str) -> str:
+    """The nightly sync with audits."""
+    return f"{feed}_reconcile"
+
+
+def retention_job(feed: str) -> str:
+    """The job that removes what nobody needs any more."""
+    return f"{feed}_retention"
+
+
+#: the job that prunes Dagster's event log, for all feeds
+EVENT_LOG_JOB = "retention"
+
+
 def sync_schedule(feed: str) -> str:
     """The schedule of the sync."""
     return f"{feed}_sync_schedule"
@@ -116,3 +132,8 @@ def sync_schedule(feed: str) -> str:
 def members_schedule(feed: str) -> str:
     """The schedule of members and offices."""
     return f"{feed}_members_and_offices_schedule"
+
+
+def schedule_of(job: str) -> str:
+    """The schedule of a job."""
+    return f"{job}_schedule"

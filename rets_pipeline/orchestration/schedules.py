@@ -114,7 +114,7 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
 
     Runs that the UI starts from assets carry no tag of ours; their asset keys tell.
     """
-    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS)
+    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS, naming.AUDITS, naming.RETENTION)
     talking = {naming.asset_key(feed, name) for name in names}
     silent = (naming.images_job(feed), naming.addresses_job(feed))
     for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE)):

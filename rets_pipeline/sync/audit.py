@@ -6,9 +6,11 @@ not: repairs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rets_pipeline.sync import master as masters
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import difference, media
+from rets_pipeline.warehouse import audits, difference, media
 from rets_pipeline.warehouse.difference import Parity
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.media import Completeness
@@ -25,6 +27,41 @@ def parity(mirror: Mirror, resource: Resource = LISTINGS) -> Parity | None:
         difference.loaded(connection, master.batches(mirror.archive)),
     ):
         return difference.parity(connection, mirror.feed.name, resource)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyByKey:
+    """Parity with the newest master list, and the first keys that only one side has.
+
+    Attributes:
+        missing: in the warehouse; neither asked for in vain nor quarantined.
+        surplus: on no server.
+    """
+
+    parity: Parity
+    missing: list[str]
+    surplus: list[str]
+
+
+def key_by_key(mirror: Mirror, resource: Resource = LISTINGS, *, shown: int) -> KeyByKey | None:
+    """As :func:`parity`, with the first keys themselves.
+
+    Args:
+        mirror: the run.
+        resource: whose keys.
+        shown: the most keys of each side.
+    """
+    master = masters.newest(mirror, resource)
+    if master is None:
+        return None
+    feed = mirror.feed.name
+    with (
+        transaction(mirror.connection) as connection,
+        difference.loaded(connection, master.batches(mirror.archive)),
+    ):
+        found = difference.parity(connection, feed, resource)
+        missing, surplus = audits.keys_apart(connection, feed, resource, shown)
+    return KeyByKey(found, missing, surplus)
 
 
 def images(mirror: Mirror) -> Completeness:

@@ -22,6 +22,7 @@ from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse import difference
 from rets_pipeline.warehouse.difference import Difference
 from rets_pipeline.warehouse.engine import transaction
+from rets_pipeline.warehouse.pulls import Pull
 
 _BATCH = 10_000
 _SCHEMA = pa.schema(
@@ -92,7 +93,7 @@ def store(mirror: Mirror, changes: Iterable[Changes]) -> ChangeSet | None:
     first = next(stream, None)
     if first is None:
         return None
-    key = _key(mirror, first.master)
+    key = parquet_key(first.master.pull)
     with (
         mirror.archive.writer(key) as file,
         pq.ParquetWriter(ParquetSink(file), _SCHEMA, compression="zstd") as parquet,
@@ -106,11 +107,12 @@ def store(mirror: Mirror, changes: Iterable[Changes]) -> ChangeSet | None:
 def newest(mirror: Mirror) -> ChangeSet | None:
     """The change set of the newest master list."""
     master = newest_master_list(mirror)
-    return ChangeSet(_key(mirror, master)) if master else None
+    return ChangeSet(parquet_key(master.pull)) if master else None
 
 
-def _key(mirror: Mirror, master: MasterList) -> str:
-    return f"raw/{mirror.feed.name}/listing_changes/{master.pull.pull_id}.parquet"
+def parquet_key(master_list: Pull) -> str:
+    """Where the change set of a master list is in the archive."""
+    return f"raw/{master_list.feed}/listing_changes/{master_list.pull_id}.parquet"
 
 
 def _batch(changes: Changes) -> pa.RecordBatch:

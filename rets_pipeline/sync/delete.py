@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rets_pipeline.settings import DeletionGuard
+from rets_pipeline.settings import DeletionGuard, FeedConfig
 from rets_pipeline.sync import master as masters
 from rets_pipeline.sync.mirror import Mirror, action
 from rets_pipeline.warehouse import deletion, difference
@@ -18,15 +18,29 @@ from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 
 class GuardTripped(Exception):
-    """So many records are gone that the server may have lost them; nothing was deleted."""
+    """So many records are gone that the server may have lost them; nothing was deleted.
 
-    def __init__(self, feed: str, gone: Gone, resource: Resource = LISTINGS) -> None:
+    Attributes:
+        feed: its name.
+        gone: the numbers.
+        resource: that they are of.
+    """
+
+    def __init__(self, feed: FeedConfig, gone: Gone, resource: Resource = LISTINGS) -> None:
+        guard = feed.deletion_guard
+        command = "sync" if resource is LISTINGS else "members"
         super().__init__(
-            f"feed {feed!r}: {gone.live} of {gone.all_live} {resource.kind} are missing from the "
-            "master list, more than the deletion guard lets pass; nothing was deleted. If they "
-            f"are really gone, run once with allow_deletions: {gone.live}"
+            f"feed {feed.name!r}: {gone.live} of {gone.all_live} {resource.kind} are missing from "
+            f"the master list, more than the deletion guard lets pass ({guard.keys}, and "
+            f"{guard.share * 100:g} % of them); nothing was deleted, and all else goes on. If the "
+            "server has lost them by mistake, do nothing: its next complete list has them again. "
+            f"If they are really gone, run once with allow_deletions: {gone.live}, as in: "
+            f"rets-pipeline {command} {feed.name} "
+            f"--allow-deletions {gone.live}"
         )
+        self.feed = feed.name
         self.gone = gone
+        self.resource = resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,7 @@ def delete_gone(mirror: Mirror, resource: Resource = LISTINGS, *, allowed: int =
     ):
         gone = deletion.count(connection, mirror.feed.name, resource)
         if refuses(mirror.feed.deletion_guard, gone, allowed):
-            raise GuardTripped(mirror.feed.name, gone, resource)
+            raise GuardTripped(mirror.feed, gone, resource)
         removed = deletion.remove(connection, master.pull, resource)
     mirror.note(action(resource, "deletions"), gone=removed)
     return Deleted(removed, gone.all_live)

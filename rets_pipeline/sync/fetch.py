@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from rets_pipeline.sync import apply, master, pull
@@ -100,15 +102,23 @@ def _offered(mirror: Mirror, resource: Resource, keys: Iterable[str]) -> Keys:
     """The keys that the server offers, with their timestamps: from a new list if need be."""
     every = set(keys)
     listed, is_new = master.fresh(mirror, resource)
-    found = _timestamps(mirror, listed, every)
+    found = _timestamps(mirror, resource, listed, every)
     if found.keys() != every and not is_new:
         listed = master.store(mirror, master.request(mirror, resource), resource)
-        found = _timestamps(mirror, listed, every)
+        found = _timestamps(mirror, resource, listed, every)
     return found
 
 
-def _timestamps(mirror: Mirror, listed: master.MasterList, keys: set[str]) -> Keys:
-    return {key: at for key, at in listed.timestamps(mirror.archive) if key in keys}
+def _timestamps(
+    mirror: Mirror, resource: Resource, listed: master.MasterList, keys: set[str]
+) -> Keys:
+    wanted = pa.array(sorted(keys), pa.string())
+    found: Keys = {}
+    for batch in listed.batches(mirror.archive):
+        named = batch.filter(pc.is_in(batch[resource.key], wanted))
+        moments = named["modification_timestamp"].to_pylist()
+        found.update(zip(named[resource.key].to_pylist(), moments, strict=True))
+    return found
 
 
 def _plan(mirror: Mirror, resource: Resource, keys: Keys) -> Plan:

@@ -10,12 +10,14 @@ downloaded, rows that no payload names go, and last the blobs that no row refers
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from typing import Any
+
+import sqlalchemy as sa
 
 from rets_pipeline.archive import safe_segment
 from rets_pipeline.sync.downloads import Downloader, Image, ImageAbsent, ImageRefused
@@ -47,12 +49,21 @@ class ImageCounts:
     requests: int = 0
 
 
+def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
+    """Take the lock of whatever stores or removes images of the feed.
+
+    Raises:
+        LockHeld: another run has it.
+    """
+    return mirror.lock(f"images of feed {mirror.feed.name}", wait_seconds=wait_seconds)
+
+
 def mirror_images(mirror: Mirror) -> ImageCounts:
     """One bounded batch: at most ``photos.per_run`` images; the next run goes on."""
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
     loose: list[str] = []
-    connection = mirror.lock(f"images of feed {feed}")
+    connection = lock(mirror)
     with transaction(connection):
         lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run)
     counts.wanted = len(lacking)
@@ -60,14 +71,28 @@ def mirror_images(mirror: Mirror) -> ImageCounts:
     with Downloader(photos, mirror.feed.user_agent) as downloader:
         _load(mirror, to_load, downloader.get, counts, loose)
         counts.requests = downloader.requests
-    with transaction(connection):
-        counts.removed, unnamed = media.remove_unnamed(
-            connection, feed, photos.sizes, photos.per_run
-        )
-        unused = media.unused(connection, feed, [*loose, *unnamed])
-    counts.blobs_deleted = mirror.archive.delete(unused) if unused else 0
+    counts.removed, counts.blobs_deleted = remove_unnamed(mirror, loose)
     mirror.note("images", **{name: getattr(counts, name) for name in ImageCounts.__slots__})
     return counts
+
+
+def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]:
+    """Remove what no payload names any more, of gone listings too: rows first, blobs second.
+
+    A run that dies in between leaves blobs that no row names; the reconcile finds those.
+
+    Args:
+        mirror: the run.
+        loose: blobs that may have lost their last row.
+
+    Returns:
+        How many rows and how many blobs.
+    """
+    feed, photos = mirror.feed.name, mirror.feed.photos
+    with transaction(lock(mirror)) as connection:
+        rows, unnamed = media.remove_unnamed(connection, feed, photos.sizes, photos.per_run)
+        unused = media.unused(connection, feed, [*loose, *unnamed])
+    return rows, mirror.archive.delete(unused) if unused else 0
 
 
 def _move(
@@ -80,7 +105,7 @@ def _move(
     """
     to_load: list[Wanted] = []
     feed = mirror.feed.name
-    connection = mirror.lock(f"images of feed {feed}")
+    connection = lock(mirror)
     for images in _by_listing(lacking, _LISTINGS):
         with transaction(connection):
             listings = sorted({image.listing_key for image in images})
@@ -127,7 +152,7 @@ def _load(
 
     feed = mirror.feed.name
     rows: list[dict[str, Any]] = []
-    connection = mirror.lock(f"images of feed {feed}")
+    connection = lock(mirror)
     mirror.progress("images", 0, len(images))
     for done, row in enumerate(_in_parallel(load, images, mirror.feed.photos.connections), 1):
         _count(row, counts)

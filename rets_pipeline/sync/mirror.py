@@ -103,22 +103,26 @@ class Mirror:
         """
         return self.lock(f"feed {self.feed.name}")
 
-    def lock(self, name: str) -> sa.Connection:
+    def lock(self, name: str, *, wait_seconds: float | None = None) -> sa.Connection:
         """Take a lock unless this run has it; the first one notes the run's start.
 
         Args:
             name: ``feed …`` for whatever talks RETS or writes listings; a name of its own for
                 work that may run beside it.
+            wait_seconds: how long to wait for it; as the feed says without.
 
         Returns:
             The connection of that lock, to write on.
+
+        Raises:
+            LockHeld: another run did not give it back in time.
         """
         if name not in self._locks:
             lock = RunLock.acquire(
                 self.warehouse,
                 name,
                 holder=describe_holder(f"{self._job} of feed {self.feed.name}"),
-                wait_seconds=self.feed.lock_wait_seconds,
+                wait_seconds=self.feed.lock_wait_seconds if wait_seconds is None else wait_seconds,
                 on_wait=lambda holder: logger.warning(
                     "feed %s: waiting for %s to end", self.feed.name, holder
                 ),

@@ -122,7 +122,7 @@ media_file = sa.Table(
     sa.Column("content_hash", sa.Text, comment="SHA-256 of the bytes, hexadecimal"),
     sa.Column("content_type", sa.Text),
     sa.Column("bytes", sa.BigInteger),
-    sa.Column("state", sa.Text, nullable=False, comment="stored, absent or failed"),
+    sa.Column("state", sa.Text, nullable=False, comment="stored, absent, failed or vanished"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt", UtcTimestamp),
     sa.Column("reason", sa.Text),

@@ -127,6 +127,24 @@ def in_state(
     return [Pull(*row) for row in rows]
 
 
+def of_kind(
+    connection: sa.Connection,
+    feed: str,
+    kind: Kind,
+    *which: sa.ColumnElement[bool],
+    limit: int | None = None,
+) -> list[Pull]:
+    """The pulls of a kind for which all of ``which`` holds, in the order of their requests."""
+    table = ledgers.pull
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(table.c.feed == feed, table.c.kind == kind, *which)
+        .order_by(table.c.pull_id)
+        .limit(limit)
+    )
+    return [Pull(*row) for row in rows]
+
+
 def newest_master_list(
     connection: sa.Connection, feed: str, resource: Resource = LISTINGS
 ) -> Pull | None:

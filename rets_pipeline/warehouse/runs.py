@@ -82,7 +82,9 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
 
 
 #: jobs that say nothing about the listings
-_NO_SYNC = ("images", "addresses", "check", "members_and_offices", "show", "fetch")
+_NO_SYNC = (
+    "images", "addresses", "check", "members_and_offices", "show", "fetch", "retention",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

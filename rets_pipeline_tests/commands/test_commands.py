@@ -29,6 +29,8 @@ _COMMANDS = [
     "mapping",
     "status",
     "sync",
+    "reconcile",
+    "retention",
     "members",
     "images",
     "addresses",
@@ -129,6 +131,20 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     assert synced.status == 0, synced.stderr
     assert "1 changed" in synced.stdout
     assert server.statistics()["details_returned"] == 1
+
+    server.change("remarks", sorted(truth)[0], keep_timestamp=True)
+    nightly = project.run("reconcile", FEED)
+    assert nightly.status == 0, nightly.stderr
+    assert re.search(r"^sample +1 sampled", nightly.stdout, re.MULTILINE)
+    assert re.search(r"^parity +30 on server, 30 live$", nightly.stdout, re.MULTILINE)
+    assert re.search(r"^blobs +\d+ blobs$", nightly.stdout, re.MULTILINE)
+    pruned = project.run("retention", RETS_PIPELINE_EVENT_LOG_DAYS="1")
+    assert pruned.status == 0, pruned.stderr
+    assert pruned.stdout.splitlines() == [
+        f"feed {FEED}",
+        "  retention    nothing",
+        "event log: 0 rows removed",
+    ]
 
 
 @pytest.mark.slow

@@ -46,6 +46,16 @@ def test_every_area_lies_in_its_province() -> None:
         # Newer areas are missing, and only the town remains.
         (("V8E0A1", "Whistler", "BC"), "city", (50.12, -122.95)),
         (("S4K0A1", "Regina", "SK"), "city", (50.45, -104.62)),
+        (("G3S0A1", "Shannon", "QC"), "city", (46.88, -71.51)),
+        (("J5N0A1", "Ste-Anne-des-Plaines", "QC"), "city", (45.76, -73.82)),
+        (("L3L0A1", "Woodbridge", "ON"), "city", (43.79, -79.59)),
+        (("L8B0A1", "Waterdown", "ON"), "city", (43.33, -79.89)),
+        (("L9X0A1", "Midhurst", "ON"), "city", (44.44, -79.73)),
+        (("M7R0A1", "Mississauga", "ON"), "city", (43.59, -79.64)),
+        (("R5K0A1", "Lorette", "MB"), "city", (49.74, -96.87)),
+        (("R5N0A1", "Oakbank", "MB"), "city", (49.94, -96.84)),
+        (("T6Y0A1", "Edmonton", "AB"), "city", (53.55, -113.49)),
+        (("V7Z0A1", "Sechelt", "BC"), "city", (49.47, -123.75)),
         # A code of another province is a slip: the town counts.
         (("M5V1A1", "Calgary", "AB"), "city", (51.05, -114.07)),
     ],

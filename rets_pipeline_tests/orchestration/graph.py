@@ -111,7 +111,9 @@ def _partitions(definition: dg.PartitionsDefinition | None) -> dict[str, Any] | 
 
 
 def _check(repository: RepositoryDefinition, key: dg.AssetCheckKey) -> dict[str, Any]:
-    definition = repository.asset_checks_defs_by_key[key]
+    own = repository.asset_graph.get(key.asset_key).assets_def
+    checks = repository.asset_checks_defs_by_key
+    definition: dg.AssetsDefinition = checks.get(key, own)  # an asset may check itself
     (spec,) = [spec for spec in definition.check_specs if spec.key == key]
     assert isinstance(definition.op, dg.OpDefinition)
     return {

@@ -11,6 +11,7 @@ from rets_pipeline.archive import Archive
 from rets_pipeline.sandbox import RunningSandbox, running
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline_tests.sync.board import board, open_board, server  # noqa: F401
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
 from rets_pipeline_tests.warehouse.databases import (  # noqa: F401
     postgres_warehouse,

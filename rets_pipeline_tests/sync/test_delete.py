@@ -116,8 +116,10 @@ def test_a_guard_that_trips_leaves_everything(warehouse: Warehouse, archive: Arc
         assert everything(warehouse) == before
         assert str(caught.value) == (
             "feed 'board': 3 of 20 listings are missing from the master list, more than the "
-            "deletion guard lets pass; nothing was deleted. If they are really gone, run once "
-            "with allow_deletions: 3"
+            "deletion guard lets pass (2, and 10 % of them); nothing was deleted, and all else "
+            "goes on. If the server has lost them by mistake, do nothing: its next complete list "
+            "has them again. If they are really gone, run once with allow_deletions: 3, as in: "
+            "rets-pipeline sync board --allow-deletions 3"
         )
         assert delete_gone(mirror, allowed=3) == Deleted(keys=3, live_before=20)
     assert tombstones(warehouse) == set(keys[:3])

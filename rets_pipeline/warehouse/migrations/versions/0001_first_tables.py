@@ -305,7 +305,7 @@ def upgrade() -> None:
         ),
         sa.Column("content_type", sa.Text(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
-        sa.Column("state", sa.Text(), nullable=False, comment="stored, absent or failed"),
+        sa.Column("state", sa.Text(), nullable=False, comment="stored, absent, failed or vanished"),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_attempt", types.UtcTimestamp(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
