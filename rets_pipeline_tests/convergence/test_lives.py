@@ -10,7 +10,7 @@ import pytest
 
 from rets_pipeline.sandbox import running
 from rets_pipeline_tests.conftest import Backend
-from rets_pipeline_tests.convergence.life import Life, assert_located
+from rets_pipeline_tests.convergence.life import Life, assert_located_well
 from rets_pipeline_tests.end_to_end.harness import (
     assert_equal_images,
     assert_equal_listings,
@@ -68,7 +68,7 @@ def _live(seed: int, backend: Backend, crash: Callable[[], None] | None = None) 
             assert_equal_listings(life, truth)
             assert_equal_images(life, truth)
             assert_no_orphans(life)
-            assert_located(life)
+            assert_located_well(life)
         finally:
             print(f"seed {seed}: {dict(life.events)}")
             life.close()
