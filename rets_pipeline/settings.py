@@ -46,6 +46,14 @@ def _date_only(value: object) -> object:
     return value
 
 
+def _is_http(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # whose words quote the address
+        return False
+
+
 class DeletionGuard(BaseModel):
     """When deletions stop: the gone keys exceed **both** numbers (design, section 2)."""
 
@@ -214,6 +222,12 @@ class FeedConfig(BaseModel):
     members_cadence_minutes: int = Field(
         default=1440, ge=1, le=1440, description="of members and offices"
     )
+    max_runtime_minutes: int | None = Field(
+        default=None, ge=5, description="of a run; None: see `runtime_minutes`"
+    )
+    alert_after_minutes: int | None = Field(
+        default=None, ge=5, description="age of the newest master list; None: see `stale_minutes`"
+    )
     lock_wait_seconds: float = Field(default=600, ge=0)
     deletion_guard: DeletionGuard = DeletionGuard()
     photos: PhotoSettings = PhotoSettings()
@@ -222,16 +236,25 @@ class FeedConfig(BaseModel):
     retention: RetentionSettings = RetentionSettings()
     owners: tuple[str, ...] = ("team:data-platform",)
 
+    @property
+    def runtime_minutes(self) -> int:
+        """How long a run may take: near the cadence, so that a stuck one costs few syncs.
+
+        Twice the cadence, at least half an hour and at most four hours.
+        """
+        return self.max_runtime_minutes or min(max(30, 2 * self.cadence_minutes), 240)
+
+    @property
+    def stale_minutes(self) -> int:
+        """The age of the newest master list that is worth an alert: four cadences, or an hour."""
+        return self.alert_after_minutes or max(60, 4 * self.cadence_minutes)
+
     @field_validator("login_url")
     @classmethod
     def _login_url_is_http(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # whose words quote the address
-            valid = False
-        if not valid:
+        if not _is_http(value):
             raise ValueError("must be an http(s) address")
+        parts = urlsplit(value)
         if parts.username or parts.password:
             raise ValueError("must not hold a user name or password; name their variables instead")
         return value
@@ -270,6 +293,7 @@ class Settings(BaseModel):
         archive_uri: ``file:///…``, a folder, or ``s3://bucket/prefix``.
         home: the folder for all that is kept when nothing else is configured.
         automation: whether schedules and sensors run as soon as they are deployed.
+        webhook_url: where alerts are sent; None: nowhere. It is a secret: who has it can post.
         broken: feeds whose entries cannot be used: name to the fault in one line. The others are
             mirrored all the same; whoever asks for one of these gets its fault.
         event_log_days: how long Dagster's event log keeps how a run went, step by step.
@@ -282,6 +306,7 @@ class Settings(BaseModel):
     archive_uri: str
     home: Path
     automation: bool = False
+    webhook_url: str | None = Field(default=None, repr=False)
     broken: dict[str, str] = Field(default_factory=dict)
     event_log_days: int = Field(default=30, ge=1)
 
@@ -294,6 +319,12 @@ class Settings(BaseModel):
         scheme = self.archive_uri.partition("://")[0] if "://" in self.archive_uri else "file"
         if scheme.lower() not in ("file", "s3"):
             raise ValueError("ARCHIVE_URI: must be a folder, or begin with file:/// or s3://")
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_is_http(self) -> Settings:
+        if self.webhook_url is not None and not _is_http(self.webhook_url):
+            raise ValueError("RETS_PIPELINE_WEBHOOK_URL: must be an http(s) address")
         return self
 
     @property
@@ -328,7 +359,8 @@ class Settings(BaseModel):
         """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
 
         Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
-        ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``, ``ARCHIVE_URI``.
+        ``RETS_PIPELINE_WEBHOOK_URL``, ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``,
+        ``ARCHIVE_URI``.
 
         Raises:
             SettingsError: a file or value cannot be used; an entry of one feed is :attr:`broken`.
@@ -346,6 +378,7 @@ class Settings(BaseModel):
                 archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
                 home=home,
                 automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
+                webhook_url=environ.get("RETS_PIPELINE_WEBHOOK_URL") or None,
                 event_log_days=_days(environ, "RETS_PIPELINE_EVENT_LOG_DAYS", 30),
             )
         except ValidationError as error:

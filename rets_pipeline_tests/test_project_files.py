@@ -42,7 +42,7 @@ class TestDagsterYaml:
             assert not instance.telemetry_enabled
             assert not instance.nux_enabled
             assert instance.run_monitoring_enabled
-            assert instance.run_monitoring_max_runtime_seconds == 21_600
+            assert instance.run_monitoring_max_runtime_seconds == 3_600
             assert instance.run_retries_enabled
             assert instance.run_retries_max_retries == 2
             assert not instance.run_retries_retry_on_asset_or_op_failure

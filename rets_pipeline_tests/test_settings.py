@@ -385,6 +385,21 @@ def test_automation(tmp_path: Path, text: str, expected: bool) -> None:
     assert from_env(tmp_path, RETS_PIPELINE_AUTOMATION=text).automation is expected
 
 
+def test_where_alerts_go(tmp_path: Path) -> None:
+    assert from_env(tmp_path).webhook_url is None
+    url = f"https://hooks.example.com/services/{SECRET}"
+    found = from_env(tmp_path, RETS_PIPELINE_WEBHOOK_URL=url)
+    assert found.webhook_url == url
+    assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize("address", [SECRET, f"ftp://host/{SECRET}", f"http://:0/{SECRET}"])
+def test_alerts_go_over_http(tmp_path: Path, address: str) -> None:
+    assert refusal(tmp_path, RETS_PIPELINE_WEBHOOK_URL=address) == (
+        "RETS_PIPELINE_WEBHOOK_URL: must be an http(s) address"
+    )
+
+
 def test_automation_that_is_neither(tmp_path: Path) -> None:
     assert refusal(tmp_path, RETS_PIPELINE_AUTOMATION="maybe") == (
         "RETS_PIPELINE_AUTOMATION: 'maybe' is neither yes nor no"

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from enum import Enum
 from itertools import chain
+from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
@@ -151,7 +152,8 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
                     assert download.day is not None
                     stored[download.day].append(download.stored)
             done = {day: metadata.raw(stored[day]) for day in stored}
-            _report(context, days, done, unfinished=plan.left_over.keys())
+            of_run = metadata.left_over(plan)
+            _report(context, days, done, unfinished=plan.left_over.keys(), of_run=of_run)
             steps.note_pulls(mirror, plan, chain.from_iterable(stored.values()))
 
         return Stream(downloads())
@@ -203,16 +205,27 @@ def _report(
     days: DayRange,
     found: dict[date, metadata.Metadata],
     unfinished: Collection[date | None] = (),
+    of_run: metadata.Metadata = MappingProxyType({}),
 ) -> None:
-    """Metadata for each of the run's days, and materializations of other days it completed."""
+    """Metadata for each of the run's days, and materializations of other days it completed.
+
+    Args:
+        found: by day.
+        unfinished: days of which something is left for the next run.
+        of_run: what belongs to no day; each gets it.
+    """
     empty = metadata.raw([]) if context.asset_key.path[-1] == naming.RAW else metadata.loads([])
     for day in days:
-        context.add_asset_metadata(found.get(day, empty), partition_key=day.isoformat())
+        context.add_asset_metadata(
+            {**found.get(day, empty), **of_run}, partition_key=day.isoformat()
+        )
     for day in sorted(found):
         if day not in days and day not in unfinished:
             context.log_event(
                 dg.AssetMaterialization(
-                    asset_key=context.asset_key, partition=day.isoformat(), metadata=found[day]
+                    asset_key=context.asset_key,
+                    partition=day.isoformat(),
+                    metadata={**found[day], **of_run},
                 )
             )
 

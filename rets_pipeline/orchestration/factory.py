@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration.alerts import alerts_sensor
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.orchestration.checks import feed_checks
@@ -25,6 +26,7 @@ from rets_pipeline.orchestration.people import people, people_assets
 from rets_pipeline.orchestration.reconcile import reconcile_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
+from rets_pipeline.orchestration.sensors import feed_sensors
 from rets_pipeline.settings import FeedConfig, Settings
 
 
@@ -83,6 +85,10 @@ def build_defs(
             ),
             *(feed.schedule(running=settings.automation) for feed in broken),
             event_log_schedule(running=settings.automation),
+        ],
+        sensors=[
+            alerts_sensor(settings),
+            *(sensor for feed in feeds for sensor in feed_sensors(feed, settings)),
         ],
         executor=dg.in_process_executor,
     )

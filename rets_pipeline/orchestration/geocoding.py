@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from rets_pipeline.orchestration import metadata, naming
+from rets_pipeline.orchestration import active_runs, metadata, naming
 from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.orchestration.feed_asset import DOCUMENTATION, Kinds, feed_asset
 from rets_pipeline.orchestration.resources import mirror_of
@@ -53,7 +53,7 @@ def addresses_job(feed: FeedConfig) -> Any:
         tags={
             naming.FEED_TAG: feed.name,
             "dagster/priority": _PRIORITY,
-            "dagster/max_runtime": str(seconds),
+            active_runs.LONGEST_TAG: str(seconds),
         },
         description="Bring the coordinates in step with the addresses. Runs beside syncs.",
     )

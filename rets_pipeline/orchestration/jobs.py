@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration import active_runs, naming
 from rets_pipeline.orchestration.assets import Scope
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig
@@ -24,8 +24,10 @@ _PRIORITY = {
     "replay": "0",
     "images": "-10",
 }
-#: a run that is stuck must not silence its feed for hours
-_SECONDS_OF_SYNC = 6 * 3600
+#: those that do more than a sync have twice its time
+_NIGHTLY = ("reconcile", "retention")
+#: a replay has no budget: another one would begin at its beginning. An operator waits for it.
+_SECONDS_OF_REPLAY = 6 * 3600
 
 
 def feed_jobs(feed: FeedConfig) -> list[Any]:
@@ -37,7 +39,7 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.sync_job(name),
             selection=_selection(name, *naming.SYNC_ASSETS),
             config=sync_config(name),
-            tags=_tags(name, "sync"),
+            tags=_tags(feed, "sync"),
             description="Converge: compare the server's master list with the warehouse and "
             "remove the difference. A run with nothing to do makes one request.",
         ),
@@ -45,33 +47,33 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.reconcile_job(name),
             selection=_selection(name, *naming.SYNC_ASSETS, naming.AUDITS),
             config=sync_config(name),
-            tags=_tags(name, "reconcile"),
+            tags=_tags(feed, "reconcile"),
             description="A sync, and audits after it: a rotating sample fetched again, parity "
             "key by key, orphan and vanished blobs.",
         ),
         dg.define_asset_job(
             naming.retention_job(name),
             selection=_selection(name, naming.RETENTION),
-            tags=_tags(name, "retention"),
+            tags=_tags(feed, "retention"),
             description="Remove raw pulls, raw master lists and tombstones that are old enough.",
         ),
         dg.define_asset_job(
             naming.images_job(name),
             selection=_selection(name, naming.IMAGES),
-            tags=_tags(name, "images"),
+            tags=_tags(feed, "images"),
             description="Bring the photos in step with the payloads. Runs beside syncs.",
         ),
         dg.define_asset_job(
             naming.backfill_job(name),
             selection=_selection(name, naming.RAW, naming.LISTINGS).without_checks(),
-            tags=_tags(name, "backfill"),
+            tags=_tags(feed, "backfill"),
             description="Fetch and load chosen days only.",
         ),
         dg.define_asset_job(
             naming.replay_job(name),
             selection=_selection(name, naming.LISTINGS).without_checks(),
             config=replay_config(name),
-            tags=_tags(name, "replay"),
+            tags=_tags(feed, "replay"),
             description="Load the archived pulls of chosen days again; needs no server.",
         ),
     ]
@@ -90,7 +92,7 @@ def _members_job(feed: FeedConfig) -> list[Any]:
             naming.members_job(feed.name),
             selection=_selection(feed.name, *names),
             config=members_config(feed),
-            tags=_tags(feed.name, "members_and_offices"),
+            tags=_tags(feed, "members_and_offices"),
             description="Converge members and offices by searches of their own. A run with "
             "nothing to do makes one request for each.",
         )
@@ -128,9 +130,18 @@ def _selection(feed: str, *names: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*(naming.asset_key(feed, name) for name in names))
 
 
-def _tags(feed: str, kind: str) -> dict[str, str]:
+def _tags(feed: FeedConfig, kind: str) -> dict[str, str]:
+    """A run that is stuck must not silence its feed for hours, hence the longest time.
+
+    One that works ends by itself before: it knows the tag, too (``resources``).
+    """
+    seconds = 60 * feed.runtime_minutes
+    if kind in _NIGHTLY:
+        seconds *= 2
+    if kind == "replay":
+        seconds = _SECONDS_OF_REPLAY
     return {
-        naming.FEED_TAG: feed,
+        naming.FEED_TAG: feed.name,
         "dagster/priority": _PRIORITY[kind],
-        "dagster/max_runtime": str(_SECONDS_OF_SYNC),
+        active_runs.LONGEST_TAG: str(seconds),
     }

@@ -20,7 +20,7 @@ from rets_pipeline.sync import apply
 from rets_pipeline.sync.changes import ChangeCounts
 from rets_pipeline.sync.delete import Deleted
 from rets_pipeline.sync.images import ImageCounts
-from rets_pipeline.sync.pull import Stored
+from rets_pipeline.sync.pull import Plan, Stored
 from rets_pipeline.warehouse import tables
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
@@ -89,6 +89,11 @@ def raw(pulls: list[Stored], resource: Resource = LISTINGS) -> Metadata:
         ),
         "archive": ", ".join(stored.pull.archive_prefix for stored in pulls) or "nothing to fetch",
     }
+
+
+def left_over(plan: Plan) -> Metadata:
+    """Of one run: keys of all days that its budgets have left for the next one."""
+    return numbers(left_over=plan.left_over.total())
 
 
 def loads(pulls: list[apply.ParsedPull]) -> Metadata:

@@ -100,7 +100,9 @@ def _raw(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinit
                     yield download
                     assert download.stored is not None
                     stored.append(download.stored)
-            context.add_asset_metadata(metadata.raw(stored, resource))
+            context.add_asset_metadata(
+                {**metadata.raw(stored, resource), **metadata.left_over(plan)}
+            )
             steps.note_pulls(mirror, plan, stored)
 
         return Stream(downloads())

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.orchestration import naming
+from rets_pipeline.orchestration import active_runs, naming
 from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.sync.mirror import Credentials, Mirror, Progress
@@ -61,6 +61,7 @@ class MirrorResource(dg.ConfigurableResource[Any]):
                 Credentials(self.username, self.password),
                 job=_kind(feed.name, run.job_name if run else ""),
                 run_id=run.run_id if run else None,
+                seconds=_seconds_of(context),
             )
             failed = True
             try:
@@ -100,6 +101,13 @@ def opened(context: Any, feed: str) -> Mirror:
 def _kind(feed: str, job: str) -> str:
     """``sync`` for ``<feed>_sync``; runs that the UI starts from assets are ``assets``."""
     return job.removeprefix(f"{feed}_") if job.startswith(f"{feed}_") else "assets"
+
+
+def _seconds_of(context: dg.InitResourceContext) -> float | None:
+    """The run's longest time, so that it ends before it is stopped."""
+    if context.run is None or context.instance is None:
+        return None
+    return active_runs.longest_seconds(context.run, context.instance)
 
 
 def _has_failed(context: dg.InitResourceContext) -> bool:

@@ -11,17 +11,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from rets_pipeline.orchestration import naming, partitions
+from rets_pipeline.orchestration.active_runs import active_run
 from rets_pipeline.orchestration.jobs import members_config, sync_config
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig
-
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 _MINUTES_BETWEEN_LOOKS = 5
 
@@ -107,18 +100,3 @@ def cron(minutes: int) -> str:
     if minutes < 60:
         return f"*/{minutes} * * * *"
     return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
-
-
-def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
-    """A run that talks to the feed's server or waits to, by its first eight characters.
-
-    Runs that the UI starts from assets carry no tag of ours; their asset keys tell.
-    """
-    names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS, naming.AUDITS, naming.RETENTION)
-    talking = {naming.asset_key(feed, name) for name in names}
-    silent = (naming.images_job(feed), naming.addresses_job(feed))
-    for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE)):
-        tagged = run.tags.get(naming.FEED_TAG) == feed and run.job_name not in silent
-        if tagged or talking & set(run.asset_selection or ()):
-            return run.run_id[:8]
-    return None

@@ -74,7 +74,7 @@ def note_pulls(mirror: Mirror, plan: pull.Plan, stored: Iterable[pull.Stored]) -
     every = list(stored)
     mirror.note(
         action(plan.resource, "pulls"),
-        asked=plan.keys,
+        asked=sum(item.asked for item in every),
         **{plan.resource.kind: sum(item.records for item in every)},
         requests=sum(item.requests for item in every),
         left_over=plan.left_over.total(),

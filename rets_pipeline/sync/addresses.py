@@ -36,8 +36,9 @@ from rets_pipeline.geocoding.policy import State
 from rets_pipeline.geocoding.providers import Provider
 from rets_pipeline.settings import AddressSettings, FeedConfig
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import addresses
+from rets_pipeline.warehouse import addresses, backlog
 from rets_pipeline.warehouse.addresses import Answer, Listing, Standing
+from rets_pipeline.warehouse.backlog import Backlog
 from rets_pipeline.warehouse.engine import transaction
 
 logger = logging.getLogger(__name__)
@@ -119,23 +120,47 @@ def mirror_addresses(mirror: Mirror) -> AddressCounts:
     return counts
 
 
+def waiting(feed: FeedConfig) -> Backlog:
+    """What an address run would find to do, for whoever starts it."""
+
+    def signal(connection: sa.Connection, now: datetime) -> str:
+        seen = connection.execute(backlog.newest_change(feed.name)).one()
+        due = addresses.last_due(connection, now)
+        askable = ",".join(_askable(connection, feed, now))
+        return f"{seen.applied_at} {seen.gone_at} {due} {askable}"
+
+    def count(connection: sa.Connection, now: datetime) -> int:
+        return address_backlog(connection, feed, now=now, bound=backlog.BOUND)
+
+    return Backlog(signal, count)
+
+
 def address_backlog(
-    connection: sa.Connection, feed: FeedConfig, *, now: datetime | None = None
+    connection: sa.Connection,
+    feed: FeedConfig,
+    *,
+    now: datetime | None = None,
+    bound: int | None = None,
 ) -> int:
     """How much an address run would find to do now; SQL only.
 
     Args:
         now: geocoders that rest, or whose budget is used up, count from their time on.
+        bound: see :func:`addresses.backlog`.
     """
     now = now or _now()
+    askable = _askable(connection, feed, now)
+    return addresses.backlog(connection, feed.name, askable, policy.ENOUGH, now, bound)
+
+
+def _askable(connection: sa.Connection, feed: FeedConfig, now: datetime) -> list[str]:
     standing = addresses.standing(connection)
-    askable = [
+    return [
         geocoder.name
         for geocoder in feed.addresses.geocoders
         if geocoder.name == "offline"
         or _is_askable(standing.get(geocoder.name), geocoder.daily_requests, now)
     ]
-    return addresses.backlog(connection, feed.name, askable, policy.ENOUGH, now)
 
 
 def _look(

@@ -30,7 +30,7 @@ from rets_pipeline.sources.base import (
 )
 from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange
-from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
 from rets_pipeline.sync.pages import Page
 from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_page
 from rets_pipeline.sync.reading import Parsed, Reader, Unparsed, read_record
@@ -194,13 +194,20 @@ def parse(
     *,
     replay: bool = False,
 ) -> Iterator[ParsedPull]:
-    """The pulls, to be read by and by. Draw a pull's batches before the next pull."""
+    """The pulls, to be read by and by. Draw a pull's batches before the next pull.
+
+    When the time to load is over the rest stays in the archive; the next run loads it. A replay
+    goes to its end: another one would begin at its beginning.
+    """
     lookups.teach(mirror)
     source = mirror.source_of(resource)
     large = resource is LISTINGS and sum(len(one.pages) for one in manifests) >= LARGE_LOAD
     with Reader(source) as reader:
         done, total = 0, sum(len(one.keys) for one in manifests)
-        for manifest in manifests:
+        for number, manifest in enumerate(manifests):
+            if number and not replay and mirror.is_late(TIME_TO_LOAD):
+                logger.info("feed %s: %d pulls wait", mirror.feed.name, len(manifests) - number)
+                return
             if large and manifest.broken is None:
                 batches = _batches_of(reader, mirror, manifest, source, replay)
             else:

@@ -10,18 +10,18 @@ downloaded, rows that no payload names go, and last the blobs that no row refers
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
+from itertools import chain, groupby, islice, takewhile
 from typing import Any
 
 import sqlalchemy as sa
 
 from rets_pipeline.archive import safe_segment
 from rets_pipeline.sync.downloads import Downloader, Image, ImageAbsent, ImageRefused
-from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
 from rets_pipeline.warehouse import media
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.media import Held, Wanted
@@ -59,7 +59,10 @@ def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
 
 
 def mirror_images(mirror: Mirror) -> ImageCounts:
-    """One bounded batch: at most ``photos.per_run`` images; the next run goes on."""
+    """One bounded batch: at most ``photos.per_run`` images, and no longer than the run's time.
+
+    The next run goes on.
+    """
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
     loose: list[str] = []
@@ -151,17 +154,20 @@ def _load(
         return _store(mirror, image, get)
 
     feed = mirror.feed.name
-    rows: list[dict[str, Any]] = []
     connection = lock(mirror)
     mirror.progress("images", 0, len(images))
-    for done, row in enumerate(_in_parallel(load, images, mirror.feed.photos.connections), 1):
-        _count(row, counts)
-        rows.append(row)
-        if len(rows) >= _ROWS or done == len(images):
-            with transaction(connection):
-                loose += media.record(connection, feed, rows)
-            rows = []
-            mirror.progress("images", done, len(images))
+    # The first ones always: every run comes nearer.
+    rest = takewhile(lambda image: not mirror.is_late(TIME_TO_LOAD), images[_ROWS:])
+    in_time = chain(images[:_ROWS], rest)
+    done = 0
+    loaded = _in_parallel(load, in_time, mirror.feed.photos.connections)
+    while rows := list(islice(loaded, _ROWS)):
+        for row in rows:
+            _count(row, counts)
+        with transaction(connection):
+            loose += media.record(connection, feed, rows)
+        done += len(rows)
+        mirror.progress("images", done, len(images))
 
 
 def _store(mirror: Mirror, image: Wanted, get: Callable[[str], Image]) -> dict[str, Any]:
@@ -235,7 +241,7 @@ def _count(row: dict[str, Any], counts: ImageCounts) -> None:
 
 
 def _in_parallel(
-    work: Callable[[Wanted], dict[str, Any]], images: list[Wanted], width: int
+    work: Callable[[Wanted], dict[str, Any]], images: Iterable[Wanted], width: int
 ) -> Iterator[dict[str, Any]]:
     """Results as they come; never more than a few tasks ahead, so that memory stays flat."""
     waiting = iter(images)

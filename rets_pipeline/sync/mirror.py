@@ -30,6 +30,10 @@ from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 logger = logging.getLogger(__name__)
 
+#: shares of a run's time after which it begins nothing more of that kind. The rest is for
+#: deletions, checks and the end, and for one transaction or request that takes its time.
+TIME_TO_FETCH, TIME_TO_LOAD = 0.5, 0.75
+
 #: called with the phase, what is done of it, and how much it is altogether if that is known
 Progress = Callable[[str, int, int | None], None]
 
@@ -57,6 +61,7 @@ class Mirror:
         job: what runs, for the run ledger and for whoever waits for the lock.
         run_id: Dagster's, or one of our own when absent.
         progress: told of the progress of long phases.
+        seconds: after which the run will be stopped, counted from now; None: never.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Mirror:
         job: str,
         run_id: str | None = None,
         progress: Progress = _silent,
+        seconds: float | None = None,
     ) -> None:
         self.feed = feed
         self.warehouse = warehouse
@@ -77,6 +83,7 @@ class Mirror:
         self.progress = progress
         self.run_id = run_id or str(uuid4())
         self.actions: list[dict[str, Any]] = []
+        self._longest_seconds = seconds
         self._job = job
         self._credentials = credentials
         self._locks: dict[str, RunLock] = {}
@@ -93,6 +100,15 @@ class Mirror:
         traceback: TracebackType | None,
     ) -> None:
         self.close(succeeded=error is None)
+
+    def is_late(self, share: float) -> bool:
+        """Whether the run has used that share of its time: what is left is for the next run.
+
+        A run that ends by itself has closed its books; one that is stopped loses its last pull.
+        """
+        if self._longest_seconds is None:
+            return False
+        return time.monotonic() - self._started >= share * self._longest_seconds
 
     @property
     def connection(self) -> sa.Connection:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -31,7 +31,7 @@ from rets_pipeline.rets import SplitRequest
 from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange, day_of, today
 from rets_pipeline.sync.master import MasterList
-from rets_pipeline.sync.mirror import Mirror, attributes_of
+from rets_pipeline.sync.mirror import TIME_TO_FETCH, Mirror, attributes_of
 from rets_pipeline.warehouse import difference, pulls
 from rets_pipeline.warehouse.difference import Difference
 from rets_pipeline.warehouse.engine import transaction
@@ -59,7 +59,8 @@ class Plan:
             stands under None.
         kinds: how many keys are new, changed, or tried again.
         in_archive: keys left out since a complete pull that waits in the archive has them.
-        left_over: keys by day, left out since the run's budget is spent; the next run goes on.
+        left_over: keys by day, left out since the run's budget of keys is spent, and those that
+            :func:`fetch` leaves out since its time is; the next run goes on.
     """
 
     days: dict[date | None, Keys]
@@ -70,7 +71,7 @@ class Plan:
 
     @property
     def keys(self) -> int:
-        """How many keys will be asked for."""
+        """How many keys are to be asked for."""
         return sum(len(keys) for keys in self.days.values())
 
 
@@ -162,10 +163,14 @@ class Stored:
     size: int
     requests: int
     not_returned: int
+    asked: int
 
 
 def fetch(mirror: Mirror, plan: Plan) -> Iterator[Download]:
     """The pulls of a plan, one after another. Draw a pull's pages before the next pull.
+
+    When the time to fetch is over, what was not asked for is added to ``plan.left_over``. The
+    first request is always made: every run comes nearer, however slow the server is.
 
     Raises:
         RetsError: while pages are drawn, when the server refuses or an answer is not whole.
@@ -175,15 +180,21 @@ def fetch(mirror: Mirror, plan: Plan) -> Iterator[Download]:
         lookups.refresh(mirror)
     for day, keys in plan.days.items():
         for part in _parts(list(keys), mirror.feed.listings_per_request * REQUESTS_PER_PULL):
+            if done and mirror.is_late(TIME_TO_FETCH):
+                plan.left_over[day] += len(part)
+                continue
             asked = {key: keys[key] for key in part}
-            pages = _told(mirror, plan, done, _pages(mirror, resource, part))
+            pages = _told(mirror, plan, done, _pages(mirror, plan, day, part))
             yield Download(day, asked, pages, resource=resource)
             done += len(part)
     mirror.progress(resource.kind, done, plan.keys)
 
 
 def store(mirror: Mirror, download: Download) -> Stored:
-    """Keep a pull; it exists from the moment its manifest is written."""
+    """Keep a pull; it exists from the moment its manifest is written.
+
+    It holds the keys that its pages were asked for, which may be fewer than were planned.
+    """
     feed, kind = mirror.feed.name, download.resource.kind
     folder = f"raw/{feed}/{kind}"
     with transaction(mirror.connection) as connection:
@@ -197,6 +208,7 @@ def store(mirror: Mirror, download: Download) -> Stored:
         )
     before = mirror.requests_made()
     pages: list[dict[str, Any]] = []
+    asked: Keys = {}
     returned: set[str] = set()
     for number, page in enumerate(download.pages, start=1):
         name = f"page-{number:05}.xml.zst"
@@ -210,18 +222,25 @@ def store(mirror: Mirror, download: Download) -> Stored:
                 "sha256": hashlib.sha256(page.data).hexdigest(),
             }
         )
+        asked.update((key, download.keys[key]) for key in page.asked)
         returned.update(page.returned)
     stored = Stored(
         pull,
         records=sum(page["records"] for page in pages),
         size=sum(page["bytes"] for page in pages),
         requests=mirror.requests_made() - before,
-        not_returned=len(download.keys.keys() - returned),
+        not_returned=len(asked.keys() - returned),
+        asked=len(asked),
     )
-    _write_manifest(mirror.archive, stored, download, pages)
+    _write_manifest(mirror.archive, stored, download.day, asked, pages)
     with transaction(mirror.connection) as connection:
         pulls.complete(
-            connection, pull, records=stored.records, size=stored.size, requests=stored.requests
+            connection,
+            pull,
+            records=stored.records,
+            size=stored.size,
+            requests=stored.requests,
+            keys_asked=stored.asked,
         )
     download.stored = stored
     return stored
@@ -295,9 +314,14 @@ def read_page(archive: Archive, pull: Pull, page: dict[str, Any]) -> bytes:
     return data
 
 
-def _pages(mirror: Mirror, resource: Resource, keys: Sequence[str]) -> Iterator[Page]:
-    for part in _parts(list(keys), mirror.feed.listings_per_request):
-        yield from answers(mirror, resource, part)
+def _pages(mirror: Mirror, plan: Plan, day: date | None, keys: list[str]) -> Iterator[Page]:
+    """The answers to requests for the keys, until all are asked for or the time is over."""
+    size = mirror.feed.listings_per_request
+    for start in range(0, len(keys), size):
+        if start and mirror.is_late(TIME_TO_FETCH):
+            plan.left_over[day] += len(keys) - start
+            return
+        yield from answers(mirror, plan.resource, keys[start : start + size])
 
 
 def _told(mirror: Mirror, plan: Plan, done: int, pages: Iterator[Page]) -> Iterator[Page]:
@@ -365,7 +389,7 @@ def _aware(text: str) -> datetime:
 
 
 def _write_manifest(
-    archive: Archive, stored: Stored, download: Download, pages: list[dict[str, Any]]
+    archive: Archive, stored: Stored, day: date | None, keys: Keys, pages: list[dict[str, Any]]
 ) -> None:
     pull = stored.pull
     manifest = {
@@ -373,13 +397,13 @@ def _write_manifest(
         "feed": pull.feed,
         "kind": pull.kind,
         "pull_id": pull.pull_id,
-        "day": download.day.isoformat() if download.day else None,
+        "day": day.isoformat() if day else None,
         "requested_at": pull.requested_at.isoformat(),
         "software_version": __version__,
         "records": stored.records,
         "bytes": stored.size,
         "requests": stored.requests,
-        "keys": [[key, at.isoformat() if at else None] for key, at in download.keys.items()],
+        "keys": [[key, at.isoformat() if at else None] for key, at in keys.items()],
         "pages": pages,
     }
     archive.put(f"{pull.archive_prefix}/manifest.json", json.dumps(manifest, indent=1).encode())

@@ -40,6 +40,7 @@ pull = sa.Table(
     sa.Column("requests", sa.BigInteger),
     sa.Column("reason", sa.Text, comment="why it failed"),
     sa.Index("ix_pull_feed_state", "feed", "state"),
+    sa.Index("ix_pull_feed_applied_at", "feed", "applied_at"),
     comment="One download of pages or of a master list, kept in the archive",
 )
 
@@ -92,6 +93,7 @@ tombstone = sa.Table(
     sa.Column("gone_at", UtcTimestamp, nullable=False, comment="when that list was requested"),
     sa.Column("last_master_timestamp", UtcTimestamp),
     sa.Column("last_pull_id", sa.Text),
+    sa.Index("ix_tombstone_feed_gone_at", "feed", "gone_at"),
     comment="What remains of a listing that is gone",
 )
 
@@ -129,6 +131,7 @@ media_file = sa.Table(
     sa.Column("stored_at", UtcTimestamp),
     sa.Index("ix_media_file_feed_state", "feed", "state"),
     sa.Index("ix_media_file_feed_blob_key", "feed", "blob_key"),
+    sa.Index("ix_media_file_feed_next_attempt", "feed", "next_attempt"),
     comment="What is held of each image in the archive",
 )
 

@@ -69,6 +69,17 @@ def wanted(
     ]
 
 
+def lacking_or_unnamed(
+    connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime, limit: int
+) -> int:
+    """How many images :func:`wanted` and :func:`remove_unnamed` would find, up to a limit each."""
+    found = 0
+    for query in (_lacking(feed, sizes, now).order_by(None), _unnamed(feed, sizes)):
+        bounded = query.limit(limit).subquery()
+        found += connection.execute(sa.select(sa.func.count()).select_from(bounded)).scalar_one()
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Completeness:
     """Images that payloads name, by what is held of them."""
@@ -199,12 +210,7 @@ def remove_unnamed(
         How many, and their blob keys, of which some may be in use by another row.
     """
     file = ledgers.media_file
-    named = _named(feed, sizes).subquery()
-    rows = connection.execute(
-        sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key)
-        .where(file.c.feed == feed, ~sa.exists().where(*_same_image(named)))
-        .limit(limit)
-    ).all()
+    rows = connection.execute(_unnamed(feed, sizes).limit(limit)).all()
     for row in rows:
         connection.execute(
             sa.delete(file).where(
@@ -248,6 +254,15 @@ def _named(feed: str, sizes: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Selec
         for size in sizes
     ]
     return parts[0] if len(parts) == 1 else sa.union_all(*parts)
+
+
+def _unnamed(feed: str, sizes: Sequence[str]) -> sa.Select[Any]:
+    """Rows of images that no payload names any more."""
+    file = ledgers.media_file
+    named = _named(feed, sizes).subquery()
+    return sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key).where(
+        file.c.feed == feed, ~sa.exists().where(*_same_image(named))
+    )
 
 
 def _same_image(named: sa.Subquery) -> tuple[sa.ColumnElement[bool], ...]:

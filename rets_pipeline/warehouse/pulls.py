@@ -85,9 +85,20 @@ def begin(
 
 
 def complete(
-    connection: sa.Connection, pull: Pull, *, records: int, size: int, requests: int
+    connection: sa.Connection,
+    pull: Pull,
+    *,
+    records: int,
+    size: int,
+    requests: int,
+    keys_asked: int | None = None,
 ) -> None:
-    """Note that the manifest is written."""
+    """Note that the manifest is written.
+
+    Args:
+        keys_asked: how many keys it was asked for in the end; None: as many as were planned.
+    """
+    asked = pull.keys_asked if keys_asked is None else keys_asked
     _set(
         connection,
         pull,
@@ -96,6 +107,7 @@ def complete(
         records=records,
         bytes=size,
         requests=requests,
+        keys_asked=asked,
     )
 
 

@@ -16,6 +16,11 @@ from rets_pipeline_tests.end_to_end.conftest import (  # noqa: F401
     server,
     settings,
 )
+from rets_pipeline_tests.warehouse.databases import (  # noqa: F401
+    sqlite_template,
+    sqlite_warehouse,
+    sqlite_warehouse_url,
+)
 
 
 def feed(name: str, **more: object) -> FeedConfig:

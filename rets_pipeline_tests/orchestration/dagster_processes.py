@@ -38,7 +38,11 @@ class Dagster:
 
     def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
         self._environ = clean_environment(
-            HOME=str(home), DAGSTER_HOME=str(home), DAGSTER_DISABLE_TELEMETRY="yes", **environ
+            HOME=str(home),
+            PYTHONPATH=str(_ROOT),  # the code beside this test, whatever is installed
+            DAGSTER_HOME=str(home),
+            DAGSTER_DISABLE_TELEMETRY="yes",
+            **environ,
         )
         (self._port,) = free_ports(1)
         self._servers: list[Server] = []

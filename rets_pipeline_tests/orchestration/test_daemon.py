@@ -7,7 +7,8 @@ not: what runs in this process can show as well.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,14 +16,24 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.scheduler.instigation import InstigatorTick
 
 from rets_pipeline.commands.instance import open_instance
 from rets_pipeline.orchestration import naming, partitions
 from rets_pipeline.orchestration.jobs import sync_config
 from rets_pipeline.sandbox import running
 from rets_pipeline.settings import Settings
+from rets_pipeline.warehouse import media
+from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.locks import RunLock
 from rets_pipeline_tests.conftest import Backend
-from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server, assert_equal_listings
+from rets_pipeline_tests.end_to_end.harness import (
+    FEED,
+    Pipeline,
+    Server,
+    assert_equal_images,
+    assert_equal_listings,
+)
 from rets_pipeline_tests.orchestration.dagster_processes import Dagster
 
 pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.timeout(600)]
@@ -34,7 +45,7 @@ _FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that takes its time, so that runs take some seconds."""
-    with running(listings=60, days=20, seed=5) as sandbox:
+    with running(listings=60, days=20, seed=5, max_photos=1) as sandbox:
         found = Server(sandbox.url, sandbox.login_url)
         found.behave(latency=0.7)
         yield found
@@ -48,7 +59,8 @@ def environ(server: Server, backend: Backend, tmp_path: Path) -> dict[str, str]:
         "login_url": server.login_url,
         "first_day": (datetime.now(UTC) - timedelta(days=30)).date(),
         "cadence_minutes": 1,
-        "lock_wait_seconds": 0,
+        "lock_wait_seconds": 300,
+        "photos": {"hosts": ["127.0.0.1"], "allow_private_addresses": True},
     }
     feeds = {
         name: {
@@ -95,16 +107,22 @@ def test_a_backfill_and_scheduled_syncs_run_one_after_the_other(
 
     with Dagster(tmp_path / "dagster", environ) as dagster:
         dagster.start_webserver()
-        backfill = dagster.backfill_assets(keys, days)
-        dagster.start_daemon()
-        dagster.wait("the backfill's run", lambda: bool(_running(instance)), 120)
-        # The schedule leaves its syncs out meanwhile, so an operator's tries to get between.
-        launched = dagster.launch_job(
-            naming.sync_job(FEED),
-            sync_config(FEED),
-            partitions.range_tags(partitions.latest(feed, datetime.now(UTC))),
-        )
-        assert _running(instance), "too quick to be in anybody's way"
+        with _nobody_may_work(settings):
+            backfill = dagster.backfill_assets(keys, days)
+            dagster.start_daemon()
+            dagster.wait("the backfill's run", lambda: bool(_running(instance)), 120)
+            # The schedule leaves its syncs out meanwhile, so an operator's tries to get between.
+            launched = dagster.launch_job(
+                naming.sync_job(FEED),
+                sync_config(FEED),
+                partitions.range_tags(partitions.latest(feed, datetime.now(UTC))),
+            )
+            dagster.wait(
+                "a tick that was left out",
+                lambda: any("is active" in told for told in _left_out(instance)),
+                120,
+            )
+            assert not _scheduled(instance)
         dagster.wait(
             "the backfill and a sync of the schedule",
             lambda: (
@@ -114,10 +132,18 @@ def test_a_backfill_and_scheduled_syncs_run_one_after_the_other(
             300,
         )
         dagster.stop_schedule(naming.sync_schedule(FEED))
+        dagster.wait("photos, by their sensor", lambda: _photos_are_there(settings), 180)
         dagster.wait("all runs ended", lambda: not _active(instance), 120)
 
-    records = instance.get_run_records()
-    assert {record.dagster_run.status for record in records} == {dg.DagsterRunStatus.SUCCESS}
+    every = instance.get_run_records()
+    assert {record.dagster_run.status for record in every} == {dg.DagsterRunStatus.SUCCESS}
+    photos = naming.images_job(FEED)
+    assert {
+        record.dagster_run.tags["dagster/sensor_name"]
+        for record in every
+        if record.dagster_run.job_name == photos
+    } == {f"{photos}_sensor"}
+    records = [record for record in every if record.dagster_run.job_name != photos]
     runs = {record.dagster_run.run_id: record for record in records}
     (filled,) = [record for record in records if "dagster/backfill" in record.dagster_run.tags]
     assert runs[launched].create_timestamp.timestamp() < (filled.end_time or 0)
@@ -132,12 +158,47 @@ def test_a_backfill_and_scheduled_syncs_run_one_after_the_other(
 
     pipeline = Pipeline(settings, instance)
     assert_equal_listings(pipeline, server.truth())
+    assert_equal_images(pipeline, server.truth())
     pipeline.warehouse.close()
     for key in keys:
         assert set(days) <= instance.get_materialized_partitions(dg.AssetKey(key))
 
     _assert_the_other_feed_says_what_is_missing(instance)
     _assert_no_password(tmp_path / "dagster")
+
+
+@contextmanager
+def _nobody_may_work(settings: Settings) -> Iterator[None]:
+    """Runs start and wait for the feed's lock."""
+    warehouse = Warehouse.open(settings.database_url)
+    lock = RunLock.acquire(warehouse, f"feed {FEED}", holder="the test", wait_seconds=0)
+    try:
+        yield
+    finally:
+        lock.release()
+        warehouse.close()
+
+
+def _photos_are_there(settings: Settings) -> bool:
+    warehouse = Warehouse(settings.database_url)
+    with warehouse.reading() as connection:
+        found = media.completeness(connection, FEED, ("large",))
+    warehouse.close()
+    return found.named > 0 and found.stored == found.named
+
+
+def _left_out(instance: dg.DagsterInstance) -> list[str]:
+    """Why the schedule's ticks asked for nothing."""
+    return [tick.skip_reason or "" for tick in _ticks(instance, naming.sync_schedule(FEED))]
+
+
+def _ticks(instance: dg.DagsterInstance, schedule: str) -> Sequence[InstigatorTick]:
+    return [
+        tick
+        for state in instance.all_instigator_state()
+        if state.instigator_name == schedule
+        for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id)
+    ]
 
 
 def _running(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
@@ -154,12 +215,7 @@ def _active(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 
 def _assert_the_other_feed_says_what_is_missing(instance: dg.DagsterInstance) -> None:
-    (state,) = [
-        state
-        for state in instance.all_instigator_state()
-        if state.instigator_name == naming.sync_schedule("unset")
-    ]
-    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id)
+    ticks = _ticks(instance, naming.sync_schedule("unset"))
     told = [tick.error.message for tick in ticks if tick.error]
     assert told
     assert all("UNSET_USERNAME" in message for message in told), told

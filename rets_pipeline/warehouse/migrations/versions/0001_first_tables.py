@@ -316,6 +316,9 @@ def upgrade() -> None:
         comment="What is held of each image in the archive",
     )
     op.create_index("ix_media_file_feed_blob_key", "media_file", ["feed", "blob_key"], unique=False)
+    op.create_index(
+        "ix_media_file_feed_next_attempt", "media_file", ["feed", "next_attempt"], unique=False
+    )
     op.create_index("ix_media_file_feed_state", "media_file", ["feed", "state"], unique=False)
     op.create_table(
         "member",
@@ -1257,6 +1260,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", "pull_id", name=op.f("pk_pull")),
         comment="One download of pages or of a master list, kept in the archive",
     )
+    op.create_index("ix_pull_feed_applied_at", "pull", ["feed", "applied_at"], unique=False)
     op.create_index("ix_pull_feed_state", "pull", ["feed", "state"], unique=False)
     op.create_table(
         "quarantine",
@@ -1410,6 +1414,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_tombstone")),
         comment="What remains of a listing that is gone",
     )
+    op.create_index("ix_tombstone_feed_gone_at", "tombstone", ["feed", "gone_at"], unique=False)
     operations.create_view(
         "current_listings",
         """
@@ -1524,6 +1529,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the schema back to the revision before."""
     operations.drop_view("current_listings")
+    op.drop_index("ix_tombstone_feed_gone_at", table_name="tombstone")
     op.drop_table("tombstone")
     op.drop_table("social_media")
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
@@ -1533,6 +1539,7 @@ def downgrade() -> None:
     op.drop_index("ix_quarantine_feed_record", table_name="quarantine")
     op.drop_table("quarantine")
     op.drop_index("ix_pull_feed_state", table_name="pull")
+    op.drop_index("ix_pull_feed_applied_at", table_name="pull")
     op.drop_table("pull")
     op.drop_table("property_rooms")
     op.drop_index(op.f("ix_property_member_feed_member_key"), table_name="property_member")
@@ -1547,6 +1554,7 @@ def downgrade() -> None:
     op.drop_table("office")
     op.drop_table("member")
     op.drop_index("ix_media_file_feed_state", table_name="media_file")
+    op.drop_index("ix_media_file_feed_next_attempt", table_name="media_file")
     op.drop_index("ix_media_file_feed_blob_key", table_name="media_file")
     op.drop_table("media_file")
     op.drop_index(op.f("ix_media_feed_listing_key"), table_name="media")

@@ -1,0 +1,126 @@
+"""A run whose time is over ends by itself, and the next one goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+
+from rets_pipeline.archive import Archive
+from rets_pipeline.sandbox import RunningSandbox
+from rets_pipeline.sync import apply, images, pull
+from rets_pipeline.sync.days import DayRange
+from rets_pipeline.sync.mirror import TIME_TO_FETCH, TIME_TO_LOAD, Credentials, Mirror
+from rets_pipeline.sync.run import sync
+from rets_pipeline.warehouse import ledgers, tables
+from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline_tests.sync.pieces import DAY, START, feed_of, open_mirror, record, store_pull
+from rets_pipeline_tests.warehouse.databases import rows
+
+
+@contextmanager
+def hurried(
+    warehouse: Warehouse,
+    archive: Archive,
+    sandbox: RunningSandbox | None = None,
+    seconds: float = 1e-6,
+    **more: object,
+) -> Iterator[Mirror]:
+    """A run whose time is over before it begins."""
+    with Mirror(
+        feed_of(sandbox, **more),
+        warehouse,
+        archive,
+        Credentials(sandbox.username, sandbox.password) if sandbox else Credentials("", ""),
+        job="sync",
+        seconds=seconds,
+    ) as mirror:
+        yield mirror
+
+
+def keys_held(warehouse: Warehouse) -> set[str]:
+    return {row.listing_key for row in rows(warehouse, sa.select(tables.property_))}
+
+
+def test_runs_without_time_converge_all_the_same(
+    sqlite_warehouse: Warehouse, archive: Archive, sandbox: RunningSandbox
+) -> None:
+    """Each makes one request for listings, loads what it got and notes what is left."""
+    held = [0]
+    while held[-1] < 12:
+        with hurried(sqlite_warehouse, archive, sandbox, listings_per_request=5) as mirror:
+            sync(mirror)
+        held.append(len(keys_held(sqlite_warehouse)))
+        assert len(held) < 20, held
+    # Pulls are grouped by day, so a request has as many keys as its day, five at most.
+    assert all(0 < later - earlier <= 5 for earlier, later in pairwise(held))
+    assert len(held) > 3
+    states = {row.state for row in rows(sqlite_warehouse, sa.select(ledgers.listing_sync))}
+    assert states == {"loaded"}, "what was not asked for must not count as not returned"
+
+
+def test_a_pull_that_is_cut_short_holds_what_was_asked_for(
+    sqlite_warehouse: Warehouse, archive: Archive, sandbox: RunningSandbox
+) -> None:
+    with hurried(sqlite_warehouse, archive, sandbox, listings_per_request=3) as mirror:
+        keys = dict.fromkeys(map(str, sandbox.world.listings), START)
+        plan = pull.Plan({DAY: keys}, pull.Counter({"new": len(keys)}), 0, pull.Counter())
+        (download,) = pull.fetch(mirror, plan)
+        stored = pull.store(mirror, download)
+    assert (stored.asked, stored.records, stored.requests, stored.not_returned) == (3, 3, 1, 0)
+    assert plan.left_over == {DAY: 9}
+    manifest = json.loads(archive.get(f"{stored.pull.archive_prefix}/manifest.json"))
+    assert [key for key, _ in manifest["keys"]] == list(keys)[:3]
+    (row,) = rows(sqlite_warehouse, sa.select(ledgers.pull))
+    assert (row.keys_asked, row.records, row.state) == (3, 3, "complete")
+
+
+def test_pulls_that_wait_are_loaded_by_the_next_run(
+    sqlite_warehouse: Warehouse, archive: Archive
+) -> None:
+    with open_mirror(sqlite_warehouse, archive) as mirror:
+        for key in ("1", "2", "3"):
+            store_pull(mirror, [[record(key)]], {key: START})
+    for expected in ({"1"}, {"1", "2"}, {"1", "2", "3"}):
+        with hurried(sqlite_warehouse, archive) as mirror:
+            for parsed in apply.parse(mirror, apply.due(mirror)):
+                apply.apply(mirror, parsed)
+        assert keys_held(sqlite_warehouse) == expected
+    with hurried(sqlite_warehouse, archive) as mirror:
+        again = apply.in_archive(mirror, DayRange(DAY, DAY))
+        assert len(list(apply.parse(mirror, again, replay=True))) == 3, "a replay has no budget"
+
+
+def test_an_image_run_stores_some_and_ends(
+    sqlite_warehouse: Warehouse,
+    archive: Archive,
+    sandbox: RunningSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_ROWS", 2)  # those that are always loaded
+    with open_mirror(sqlite_warehouse, archive, feed_of(sandbox), sandbox) as mirror:
+        sync(mirror)
+    wanted = None
+    for _ in range(3):
+        with hurried(sqlite_warehouse, archive, sandbox) as mirror:
+            counts = images.mirror_images(mirror)
+        assert counts.stored == 2
+        assert wanted is None or counts.wanted == wanted - 2
+        wanted = counts.wanted
+    with open_mirror(sqlite_warehouse, archive, feed_of(sandbox), sandbox) as mirror:
+        rest = images.mirror_images(mirror)
+    assert wanted is not None
+    assert (rest.wanted, rest.stored) == (wanted - 2, wanted - 2)
+
+
+def test_a_run_with_time_is_not_late(sqlite_warehouse: Warehouse, archive: Archive) -> None:
+    with hurried(sqlite_warehouse, archive, seconds=3600) as mirror:
+        assert not mirror.is_late(TIME_TO_FETCH)
+    with open_mirror(sqlite_warehouse, archive) as mirror:
+        assert not mirror.is_late(TIME_TO_LOAD), "nobody stops it"
+    with hurried(sqlite_warehouse, archive) as mirror:
+        assert mirror.is_late(TIME_TO_LOAD)
