@@ -43,6 +43,7 @@ def _live(seed: int, backend: Backend, folder: Path, steps: int) -> None:
     runs = CommandLine(folder)
     with running(listings=16, days=3, seed=seed, max_photos=2) as sandbox:
         life = Life(seed, sandbox, backend, runs=runs)
+        life.server.behave(latency=0.15)  # so that a run is not over before anybody can kill it
         try:
             life.live(steps)
             life.settle()
@@ -54,9 +55,9 @@ def _live(seed: int, backend: Backend, folder: Path, steps: int) -> None:
         finally:
             print(f"seed {seed}: {dict(life.events)}")
             life.close()
-    assert life.events["killed"], "nobody was killed"
     with dg.DagsterInstance.from_config(str(runs.home)) as instance:
         ended = [run.status for run in instance.get_runs()]
     assert set(ended) <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
-    assert ended.count(dg.DagsterRunStatus.FAILURE) >= life.events["killed"]
+    # Not one for each that was killed: between a run's success and its process's end is a moment.
+    assert dg.DagsterRunStatus.FAILURE in ended, "nobody was killed in the middle of a run"
     assert ended[0] is dg.DagsterRunStatus.SUCCESS
