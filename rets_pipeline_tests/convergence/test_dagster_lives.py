@@ -30,7 +30,7 @@ _FIRST = int(os.environ.get("RETS_PIPELINE_FIRST_LIFE", "1"))
 
 
 def test_a_life_through_dagster(backend: Backend, tmp_path: Path) -> None:
-    _live(3, backend, tmp_path, steps=1)
+    _live(9, backend, tmp_path, steps=1)
 
 
 @pytest.mark.nightly
