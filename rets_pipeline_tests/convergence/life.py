@@ -33,7 +33,14 @@ from rets_pipeline_tests.convergence import process
 from rets_pipeline_tests.convergence.geocoder import moody_geocoder
 from rets_pipeline_tests.convergence.invariants import assert_nothing_is_half
 from rets_pipeline_tests.convergence.process import DONE, FAILED, Place
-from rets_pipeline_tests.end_to_end.harness import FEED, Server, assert_located
+from rets_pipeline_tests.end_to_end.harness import (
+    FEED,
+    Server,
+    assert_equal_images,
+    assert_equal_listings,
+    assert_located,
+    assert_no_orphans,
+)
 
 #: faults by name, with their settings; each is switched on for some requests of a run
 _FAULTS: tuple[tuple[str, dict[str, object]], ...] = (
@@ -265,6 +272,27 @@ class Life:
             waiting += connection.execute(_NOT_AS_GOOD_AS_CAN_BE).scalar_one()
             waiting += address_backlog(connection, self._place.feed)
         return waiting
+
+
+def live_and_compare(life: Life, steps: int, record: Callable[[str, object], None]) -> None:
+    """The whole of a life, and the comparison with the server's truth at its end.
+
+    Args:
+        life: closed when it is over.
+        steps: runs before it settles.
+        record: told of the number of each event, which the summary of all tests adds up.
+    """
+    try:
+        life.live(steps)
+        life.settle()
+        truth = life.server.truth()
+        assert_equal_listings(life, truth)
+        assert_equal_images(life, truth)
+        assert_no_orphans(life)
+        assert_located_well(life)
+    finally:
+        record("life", dict(life.events))
+        life.close()
 
 
 def assert_located_well(life: Life) -> None:
