@@ -83,6 +83,94 @@ class PhotoSettings(BaseModel):
     )
 
 
+#: services that ask for a key, and those that can be run on a host of one's own
+_KEYED = ("google", "opencage")
+_HOSTED = ("nominatim", "photon", "arcgis", "google", "opencage")
+_PUBLIC_NOMINATIM = "nominatim.openstreetmap.org"
+
+
+class GeocoderSettings(BaseModel):
+    """One geocoder that addresses are asked of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Literal["nominatim", "arcgis", "google", "opencage", "photon", "offline"]
+    host: str | None = Field(
+        default=None, description="of one's own: `geocoder.example.com` or an http(s) address"
+    )
+    key_variable: str | None = Field(default=None, pattern=_VARIABLE_NAME)
+    daily_requests: int = Field(default=2_000, ge=0, description="budget of one UTC day")
+    seconds_between_requests: float = Field(default=1.0, ge=0, le=60)
+    timeout_seconds: float = Field(default=10.0, gt=0, le=120, description="of one answer")
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_one(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value if "://" in value else f"https://{value}")
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # whose words quote the address
+            valid = False
+        if not valid or parts.username or parts.password or parts.query or parts.path not in "/":
+            raise ValueError("must be a host, or an http(s) address of one without a path")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @model_validator(mode="after")
+    def _service_is_used_as_it_asks(self) -> GeocoderSettings:
+        if self.name in _KEYED and self.key_variable is None:
+            raise ValueError(f"{self.name} needs key_variable: the variable that holds its key")
+        if self.name not in _KEYED and self.key_variable is not None:
+            raise ValueError(f"{self.name} takes no key")
+        if self.host is not None and self.name not in _HOSTED:
+            raise ValueError(f"{self.name} has no host")
+        public = self.host is None or _PUBLIC_NOMINATIM in self.host
+        if self.name == "nominatim" and public and self.seconds_between_requests < 1:
+            # https://operations.osmfoundation.org/policies/nominatim/
+            raise ValueError("public Nominatim allows one request a second")
+        return self
+
+
+class AddressSettings(BaseModel):
+    """How listings without coordinates of their own get them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    geocoders: tuple[GeocoderSettings, ...] = Field(
+        default=(GeocoderSettings(name="offline"),),
+        description="asked in this order until one answers as exactly as a street",
+    )
+    user_agent: str | None = Field(
+        default=None, min_length=1, description="with a contact, as public services ask"
+    )
+    per_run: int = Field(default=20_000, ge=1, description="addresses handled by one run")
+    seconds_per_run: float = Field(default=600, gt=0, le=86_400)
+    kilometres: float = Field(
+        default=30, gt=0, description="from the middle of an urban postal area"
+    )
+    rural_kilometres: float = Field(default=500, gt=0, description="likewise of a rural one")
+    retry_days: float = Field(default=30, gt=0, description="until a negative answer is asked anew")
+    improve_days: float = Field(
+        default=180, gt=0, description="until an answer that is no street is asked anew"
+    )
+
+    @field_validator("geocoders", mode="before")
+    @classmethod
+    def _names_are_enough(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("geocoders")
+    @classmethod
+    def _each_stands_once(cls, value: tuple[GeocoderSettings, ...]) -> tuple[GeocoderSettings, ...]:
+        names = [geocoder.name for geocoder in value]
+        if len(set(names)) < len(names):
+            raise ValueError("names a geocoder twice")
+        return value
+
+
 class ReconcileSettings(BaseModel):
     """The nightly reconcile: a sync with audits."""
 
@@ -144,6 +232,7 @@ class FeedConfig(BaseModel):
     lock_wait_seconds: float = Field(default=600, ge=0)
     deletion_guard: DeletionGuard = DeletionGuard()
     photos: PhotoSettings = PhotoSettings()
+    addresses: AddressSettings = AddressSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     retention: RetentionSettings = RetentionSettings()
     owners: tuple[str, ...] = ("team:data-platform",)

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page
 from rich.console import Console
 
-from rets_pipeline.commands.demo import FEED, demo
+from rets_pipeline.commands.demo import FEED, demo, last_world
 from rets_pipeline.commands.sandbox_process import ACCOUNT, World, running
 from rets_pipeline.orchestration import naming
 from rets_pipeline_tests.orchestration.dagster_processes import Dagster
@@ -45,7 +45,7 @@ def main() -> None:
             "RETS_PIPELINE_HOME": folder,
         }
         with (
-            running(world),  # previews show its photos
+            running(last_world(Path(folder)) or world),  # previews show its photos
             browsing() as browser,
             Dagster(Path(folder) / "dagster", environ) as dagster,
         ):

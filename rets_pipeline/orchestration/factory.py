@@ -19,6 +19,7 @@ from rets_pipeline.orchestration.checks import feed_checks
 from rets_pipeline.orchestration.documentation import explained
 from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Kinds
+from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.nightly import event_log_schedule, nightly_schedules
@@ -58,6 +59,7 @@ def build_defs(
                 *explained(
                     [
                         *feed_assets(feed, kinds),
+                        geocoded_addresses(feed, kinds),
                         *people_assets(feed, kinds),
                         *reconcile_assets(feed, kinds),
                     ],
@@ -74,7 +76,7 @@ def build_defs(
         assets=[asset for asset in assets if not isinstance(asset, dg.AssetChecksDefinition)],
         asset_checks=[asset for asset in assets if isinstance(asset, dg.AssetChecksDefinition)],
         jobs=[
-            *(job for feed in feeds for job in feed_jobs(feed)),
+            *(job for feed in feeds for job in (*feed_jobs(feed), addresses_job(feed))),
             *(feed.job() for feed in broken),
             event_log_job(settings.event_log_days),
         ],

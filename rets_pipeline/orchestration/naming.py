@@ -19,6 +19,7 @@ RAW = "raw_listings"
 LISTINGS = "listings"
 DELETED = "deleted_listings"
 IMAGES = "listing_images"
+ADDRESSES = "geocoded_addresses"
 AUDITS = "listing_audits"
 RETENTION = "retention"
 
@@ -86,6 +87,10 @@ def images_pool(feed: str) -> str:
     return f"images_{feed}"
 
 
+#: address runs of all feeds: they share the answers, and the geocoders' budgets
+ADDRESSES_POOL = "addresses"
+
+
 def sync_job(feed: str) -> str:
     """The job that converges listings."""
     return f"{feed}_sync"
@@ -99,6 +104,11 @@ def members_job(feed: str) -> str:
 def images_job(feed: str) -> str:
     """The job that converges images."""
     return f"{feed}_images"
+
+
+def addresses_job(feed: str) -> str:
+    """The job that converges coordinates."""
+    return f"{feed}_addresses"
 
 
 def backfill_job(feed: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers, media, pulls, tables
+from rets_pipeline.warehouse import addresses, ledgers, media, pulls, tables
 from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 
@@ -82,7 +82,9 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
 
 
 #: jobs that say nothing about the listings
-_NO_SYNC = ("images", "check", "members_and_offices", "show", "fetch", "retention")
+_NO_SYNC = (
+    "images", "addresses", "check", "members_and_offices", "show", "fetch", "retention",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Status:
     last_sync_at: datetime | None
     last_sync_result: str | None
     images: media.Completeness
+    located: addresses.Located
     not_returned: int
     quarantined: int
     quarantine_entries: int
@@ -148,6 +151,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         last_sync_at=(last.ended_at or last.started_at) if last else None,
         last_sync_result=(last.result or "running or killed") if last else None,
         images=media.completeness(connection, feed, sizes),
+        located=addresses.located(connection, feed),
         not_returned=states.get("not_returned", 0),
         quarantined=states.get("quarantined", 0),
         quarantine_entries=_count(connection, ledgers.quarantine, feed),

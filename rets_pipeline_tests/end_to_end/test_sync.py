@@ -15,6 +15,7 @@ from rets_pipeline_tests.end_to_end.harness import (
     Server,
     assert_equal_images,
     assert_equal_listings,
+    assert_located,
     assert_no_orphans,
     assert_no_other_blobs,
 )
@@ -419,6 +420,10 @@ def test_three_days_of_everything(server: Server, pipeline: Pipeline) -> None:
     for _ in range(4):
         assert pipeline.sync().success
         assert pipeline.images().success
+        located = pipeline.addresses()
+        assert located.success
+        assert located.counts[naming.ADDRESSES]["left"] == 0
+        assert_located(pipeline)
         truth = server.truth()
         assert_equal_listings(pipeline, truth)
         assert_equal_images(pipeline, truth)
