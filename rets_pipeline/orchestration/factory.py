@@ -16,6 +16,7 @@ from rets_pipeline.orchestration.alerts import alerts_sensor
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.orchestration.checks import feed_checks
+from rets_pipeline.orchestration.documentation import explained
 from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
@@ -55,10 +56,15 @@ def build_defs(
         for feed in feeds
         for asset in dg.with_resources(
             [
-                *feed_assets(feed, kinds),
-                geocoded_addresses(feed, kinds),
-                *people_assets(feed, kinds),
-                *reconcile_assets(feed, kinds),
+                *explained(
+                    [
+                        *feed_assets(feed, kinds),
+                        geocoded_addresses(feed, kinds),
+                        *people_assets(feed, kinds),
+                        *reconcile_assets(feed, kinds),
+                    ],
+                    settings,
+                ),
                 *feed_checks(feed),
             ],
             {**_resources(settings, feed), **wrapped},
