@@ -251,6 +251,16 @@ def images(feed: Feed) -> None:
     report.tell(console, runs.images(settings, chosen, console))
 
 
+@app.command()
+def addresses(feed: Feed) -> None:
+    """Bring the coordinates in step with the addresses."""
+    settings = Settings.from_env()
+    chosen = settings.feed(feed)
+    from rets_pipeline.commands import report, runs
+
+    report.tell(console, runs.addresses(settings, chosen, console))
+
+
 _ResourceName = Annotated[
     str, typer.Option("--resource", help="Property, Member or Office.", metavar="NAME")
 ]

@@ -28,6 +28,7 @@ from pydantic import (
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
+_PAGE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[\w.~-]+)+")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUOTED = re.compile(r"'[^'<\\][^']+'")
 _BASE_URL = re.compile(r"https?://[\w.\-:\[\]]+(/[\w.~%+\-]+)*/?", re.ASCII)
@@ -113,6 +114,94 @@ class PhotoSettings(BaseModel):
         return value.rstrip("/") + "/"
 
 
+#: services that ask for a key, and those that can be run on a host of one's own
+_KEYED = ("google", "opencage")
+_HOSTED = ("nominatim", "photon", "arcgis", "google", "opencage")
+_PUBLIC_NOMINATIM = "nominatim.openstreetmap.org"
+
+
+class GeocoderSettings(BaseModel):
+    """One geocoder that addresses are asked of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Literal["nominatim", "arcgis", "google", "opencage", "photon", "offline"]
+    host: str | None = Field(
+        default=None, description="of one's own: `geocoder.example.com` or an http(s) address"
+    )
+    key_variable: str | None = Field(default=None, pattern=_VARIABLE_NAME)
+    daily_requests: int = Field(default=2_000, ge=0, description="budget of one UTC day")
+    seconds_between_requests: float = Field(default=1.0, ge=0, le=60)
+    timeout_seconds: float = Field(default=10.0, gt=0, le=120, description="of one answer")
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_one(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value if "://" in value else f"https://{value}")
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # whose words quote the address
+            valid = False
+        if not valid or parts.username or parts.password or parts.query or parts.path not in "/":
+            raise ValueError("must be a host, or an http(s) address of one without a path")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @model_validator(mode="after")
+    def _service_is_used_as_it_asks(self) -> GeocoderSettings:
+        if self.name in _KEYED and self.key_variable is None:
+            raise ValueError(f"{self.name} needs key_variable: the variable that holds its key")
+        if self.name not in _KEYED and self.key_variable is not None:
+            raise ValueError(f"{self.name} takes no key")
+        if self.host is not None and self.name not in _HOSTED:
+            raise ValueError(f"{self.name} has no host")
+        public = self.host is None or _PUBLIC_NOMINATIM in self.host
+        if self.name == "nominatim" and public and self.seconds_between_requests < 1:
+            # https://operations.osmfoundation.org/policies/nominatim/
+            raise ValueError("public Nominatim allows one request a second")
+        return self
+
+
+class AddressSettings(BaseModel):
+    """How listings without coordinates of their own get them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    geocoders: tuple[GeocoderSettings, ...] = Field(
+        default=(GeocoderSettings(name="offline"),),
+        description="asked in this order until one answers as exactly as a street",
+    )
+    user_agent: str | None = Field(
+        default=None, min_length=1, description="with a contact, as public services ask"
+    )
+    per_run: int = Field(default=20_000, ge=1, description="addresses handled by one run")
+    seconds_per_run: float = Field(default=600, gt=0, le=86_400)
+    kilometres: float = Field(
+        default=30, gt=0, description="from the middle of an urban postal area"
+    )
+    rural_kilometres: float = Field(default=500, gt=0, description="likewise of a rural one")
+    retry_days: float = Field(default=30, gt=0, description="until a negative answer is asked anew")
+    improve_days: float = Field(
+        default=180, gt=0, description="until an answer that is no street is asked anew"
+    )
+
+    @field_validator("geocoders", mode="before")
+    @classmethod
+    def _names_are_enough(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("geocoders")
+    @classmethod
+    def _each_stands_once(cls, value: tuple[GeocoderSettings, ...]) -> tuple[GeocoderSettings, ...]:
+        names = [geocoder.name for geocoder in value]
+        if len(set(names)) < len(names):
+            raise ValueError("names a geocoder twice")
+        return value
+
+
 class ReconcileSettings(BaseModel):
     """The nightly reconcile: a sync with audits."""
 
@@ -174,6 +263,7 @@ class FeedConfig(BaseModel):
     lock_wait_seconds: float = Field(default=600, ge=0)
     deletion_guard: DeletionGuard = DeletionGuard()
     photos: PhotoSettings = PhotoSettings()
+    addresses: AddressSettings = AddressSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     retention: RetentionSettings = RetentionSettings()
     owners: tuple[str, ...] = ("team:data-platform",)
@@ -235,6 +325,9 @@ class Settings(BaseModel):
         archive_uri: ``file:///…``, a folder, or ``s3://bucket/prefix``.
         home: the folder for all that is kept when nothing else is configured.
         automation: whether schedules and sensors run as soon as they are deployed.
+        repository_url: where this software's repository is shown to people, such as
+            ``https://github.com/owner/name``; empty: the UI links to no code and no documents.
+        repository_branch: of the repository, that is deployed.
         webhook_url: where alerts are sent; None: nowhere. It is a secret: who has it can post.
         broken: feeds whose entries cannot be used: name to the fault in one line. The others are
             mirrored all the same; whoever asks for one of these gets its fault.
@@ -248,9 +341,22 @@ class Settings(BaseModel):
     archive_uri: str
     home: Path
     automation: bool = False
+    repository_url: str = ""
+    repository_branch: str = "main"
     webhook_url: str | None = Field(default=None, repr=False)
     broken: dict[str, str] = Field(default_factory=dict)
     event_log_days: int = Field(default=30, ge=1)
+
+    @field_validator("repository_url")
+    @classmethod
+    def _repository_is_a_page(cls, value: str) -> str:
+        if not value:
+            return value
+        page = _PAGE.fullmatch(value.removesuffix("/").removesuffix(".git"))
+        if page is None:
+            # Not quoted: addresses of repositories are often written with a token.
+            raise ValueError("RETS_PIPELINE_REPOSITORY: must be https://host/path, and no more")
+        return page.group()
 
     @model_validator(mode="after")
     def _database_is_supported(self) -> Settings:
@@ -301,8 +407,8 @@ class Settings(BaseModel):
         """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
 
         Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
-        ``RETS_PIPELINE_WEBHOOK_URL``, ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``,
-        ``ARCHIVE_URI``.
+        ``RETS_PIPELINE_REPOSITORY``, ``RETS_PIPELINE_BRANCH``, ``RETS_PIPELINE_WEBHOOK_URL``,
+        ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``, ``ARCHIVE_URI``.
 
         Raises:
             SettingsError: a file or value cannot be used; an entry of one feed is :attr:`broken`.
@@ -320,6 +426,8 @@ class Settings(BaseModel):
                 archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
                 home=home,
                 automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
+                repository_url=environ.get("RETS_PIPELINE_REPOSITORY", ""),
+                repository_branch=environ.get("RETS_PIPELINE_BRANCH") or "main",
                 webhook_url=environ.get("RETS_PIPELINE_WEBHOOK_URL") or None,
                 event_log_days=_days(environ, "RETS_PIPELINE_EVENT_LOG_DAYS", 30),
             )

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("nightly")
     items.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
     items.sort(key=lambda item: not item.get_closest_marker("slow"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figure of the mirrors that were killed on purpose (``convergence``)."""
+    events: Counter[str] = Counter()
+    lives: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for life in (value for name, value in report.user_properties if name == "life"):
+                lives[outcome] += 1
+                events.update(life)
+    if lives:
+        terminalreporter.write_line(
+            f"convergence: {lives.total()} lives, {events['killed']} runs killed, "
+            f"{events['crashed']} crashes of what they write to, {events['faults']} faults of the "
+            f"server; {lives['passed']} ended as exact copies, {lives['failed']} with differences"
+        )
 
 
 @dataclass(frozen=True)

@@ -736,7 +736,8 @@ def assert_prepared(port: int) -> None:
         limits = connection.execute(
             'SELECT concurrency_key, "limit", using_default_limit FROM concurrency_limits'
         )
-        expected = {naming.rets_pool(FEED): 1, naming.images_pool(FEED): 1}
+        pools = (naming.rets_pool(FEED), naming.images_pool(FEED), naming.ADDRESSES_POOL)
+        expected = dict.fromkeys(pools, 1)
         assert {key: limit for key, limit, default in limits if not default} == expected
         (revision,) = connection.execute("SELECT count(*) FROM alembic_version").fetchall()
         assert revision == (1,)

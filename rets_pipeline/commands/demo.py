@@ -27,6 +27,7 @@ from rets_pipeline.commands.report import tell
 from rets_pipeline.commands.sandbox_process import ACCOUNT, World, running
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.warehouse import ledgers, tables
+from rets_pipeline.warehouse.addresses import located
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.resources import MEMBERS, OFFICES, Resource
 
@@ -140,6 +141,7 @@ def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, 
         runs.sync(settings, feed, console),
         runs.members(settings, feed, console),
         runs.images(settings, feed, console),
+        runs.addresses(settings, feed, console),
     )
     seconds = time.monotonic() - started
     tell(console, *finished, indent="  ")
@@ -151,7 +153,7 @@ def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, 
     console.print(
         f"  [green]verified[/]     {len(truth['listings']):,} listings, {len(truth['agents']):,} "
         f"agents, {len(truth['offices']):,} offices and the SHA-256 of {photos:,} photos: equal "
-        f"to the server's  [dim]({seconds:.1f} s)[/]",
+        f"to the server's; every listing has coordinates  [dim]({seconds:.1f} s)[/]",
         soft_wrap=True,
     )
 
@@ -166,6 +168,7 @@ def compare(settings: Settings, truth: dict[str, Any]) -> Iterator[str]:
             yield from _compare_people(connection, MEMBERS, truth["agents"])
             yield from _compare_people(connection, OFFICES, truth["offices"])
             yield from _compare_images(connection, archive, truth["listings"])
+            yield from _compare_coordinates(connection)
     finally:
         warehouse.close()
 
@@ -249,6 +252,14 @@ def _compare_images(
     for place in sorted(expected.keys() & held.keys()):
         if hashlib.sha256(archive.get(held[place])).hexdigest() != expected[place]:
             yield f"photo {place[1]} of listing {place[0]} has other bytes than the server's"
+
+
+def _compare_coordinates(connection: sa.Connection) -> Iterator[str]:
+    """Every listing has some: the server's towns and postal areas are real."""
+    found = located(connection, FEED)
+    lacking = found.listings - found.by_payload - found.by_geocoder
+    if lacking:
+        yield f"{lacking} listings have no coordinates"
 
 
 def _told(done: dict[str, Any]) -> str:

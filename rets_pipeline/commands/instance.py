@@ -66,10 +66,14 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     storage = instance.event_log_storage
     if storage.supports_global_concurrency_limits:
         known = {pool.name for pool in storage.get_pool_limits() if not pool.from_default}
-        for feed in settings.feeds:
-            for pool in (naming.rets_pool(feed), naming.images_pool(feed)):
-                if pool not in known:
-                    storage.set_concurrency_slots(pool, 1)
+        pools = [
+            pool
+            for feed in settings.feeds
+            for pool in (naming.rets_pool(feed), naming.images_pool(feed))
+        ]
+        for pool in (*pools, naming.ADDRESSES_POOL):
+            if pool not in known:
+                storage.set_concurrency_slots(pool, 1)
     return instance
 
 

@@ -38,6 +38,7 @@ _STATUS = {
     "NotRets": UNUSABLE,
     "ArchiveError": UNUSABLE,
     "WarehouseError": UNUSABLE,
+    "SettingsError": UNUSABLE,
 }
 
 
@@ -120,6 +121,11 @@ def members(
 def images(settings: Settings, feed: FeedConfig, console: Console) -> Finished:
     """Run the feed's image job."""
     return _run(settings, feed, naming.images_job(feed.name), console, {}, None)
+
+
+def addresses(settings: Settings, feed: FeedConfig, console: Console) -> Finished:
+    """Run the feed's address job."""
+    return _run(settings, feed, naming.addresses_job(feed.name), console, {}, None)
 
 
 def backfill(

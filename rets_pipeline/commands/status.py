@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from rich.table import Table
 
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.warehouse import runs
+from rets_pipeline.warehouse import addresses, runs
+from rets_pipeline.warehouse.addresses import Standing
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.runs import PeopleStatus, Status
 
@@ -20,18 +21,22 @@ def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None
     now = now or datetime.now(UTC)
     with warehouse.reading() as connection:
         states = [runs.status(connection, feed.name, feed.photos.sizes) for feed in feeds]
+        standing = addresses.standing(connection)
     shown = Table(show_edge=False, pad_edge=False)
     shown.add_column("")
     for state in states:
         shown.add_column(state.feed, justify="right")
-    columns = [_cells(state, now) for state in states]
+    columns = [
+        _cells(state, now) | {"geocoders asked today": _asked(feed, standing, now)}
+        for feed, state in zip(feeds, states, strict=True)
+    ]
     for name in columns[0] if columns else ():
         shown.add_row(name, *(column[name] for column in columns))
     return shown
 
 
 def _cells(state: Status, now: datetime) -> dict[str, str]:
-    images = state.images
+    images, located = state.images, state.located
     return {
         "keys on the server": _number(state.server_keys),
         "  at the last look": _ago(state.server_seen_at, now),
@@ -43,6 +48,8 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
         "  mostly because": next(iter(state.image_reasons), "-"),
+        "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
+        "located by their address": _number(located.by_geocoder),
         "not returned": _number(state.not_returned),
         "not understood": _number(state.quarantined),
         "quarantine entries": _number(state.quarantine_entries),
@@ -60,6 +67,21 @@ def _people_cells(people: dict[str, PeopleStatus], now: datetime) -> dict[str, s
         "  at the last look at both": _ago(oldest, now),
         "  not returned or not understood": _number(in_vain),
     }
+
+
+def _asked(feed: FeedConfig, standing: dict[str, Standing], now: datetime) -> str:
+    """What is left of the budgets: they are shared by all feeds."""
+    told = []
+    for geocoder in feed.addresses.geocoders:
+        if geocoder.name == "offline":
+            continue
+        state = standing.get(geocoder.name)
+        spent = state.requests if state and state.day == now.date() else 0
+        text = f"{geocoder.name} {spent:,} of {geocoder.daily_requests:,}"
+        if state and state.resting_until and state.resting_until > now:
+            text += f", rests until {state.resting_until:%Y-%m-%d %H:%M} UTC: {state.reason}"
+        told.append(text)
+    return "\n".join(told) or "-"
 
 
 def _number(value: int | None) -> str:

@@ -50,7 +50,7 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
     over its time is reported as failed here, and is none.
     """
     names = (*naming.SYNC_ASSETS, *naming.PEOPLE_ASSETS, naming.AUDITS, naming.RETENTION)
-    beside = {naming.images_job(feed)}
+    beside = {naming.images_job(feed), naming.addresses_job(feed)}
     return _first_active(instance, feed, names, beside)
 
 

@@ -15,6 +15,7 @@ import dagster as dg
 from rets_pipeline.archive import ArchiveError
 from rets_pipeline.orchestration import naming
 from rets_pipeline.rets import DataBroken, RetryLater, RetsError
+from rets_pipeline.settings import SettingsError
 from rets_pipeline.sync.delete import GuardTripped
 from rets_pipeline.sync.master import BrokenMasterList
 from rets_pipeline.sync.pull import BrokenPull
@@ -30,6 +31,7 @@ _EXPECTED = (
     ArchiveError,
     WarehouseError,
     LockHeld,
+    SettingsError,
     GuardTripped,
     BrokenMasterList,
     BrokenPull,

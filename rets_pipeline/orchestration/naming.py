@@ -19,6 +19,7 @@ RAW = "raw_listings"
 LISTINGS = "listings"
 DELETED = "deleted_listings"
 IMAGES = "listing_images"
+ADDRESSES = "geocoded_addresses"
 AUDITS = "listing_audits"
 RETENTION = "retention"
 
@@ -27,6 +28,17 @@ SETTINGS = "settings"
 
 #: the assets of a sync, in the order of the flow
 SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
+
+
+#: checks of ``listings`` that read whole tables: no part of a sync, but of the night's reconcile
+NIGHTLY_CHECKS = ("coordinates_in_province", "no_orphan_children", "null_shares")
+
+
+def nightly_checks(feed: str) -> dg.AssetSelection:
+    """The checks of a feed that belong to the night."""
+    return dg.AssetSelection.checks(
+        *(dg.AssetCheckKey(asset_key(feed, LISTINGS), name) for name in NIGHTLY_CHECKS)
+    )
 
 
 def master_list(resource: Resource) -> str:
@@ -75,6 +87,10 @@ def images_pool(feed: str) -> str:
     return f"images_{feed}"
 
 
+#: address runs of all feeds: they share the answers, and the geocoders' budgets
+ADDRESSES_POOL = "addresses"
+
+
 def sync_job(feed: str) -> str:
     """The job that converges listings."""
     return f"{feed}_sync"
@@ -88,6 +104,11 @@ def members_job(feed: str) -> str:
 def images_job(feed: str) -> str:
     """The job that converges images."""
     return f"{feed}_images"
+
+
+def addresses_job(feed: str) -> str:
+    """The job that converges coordinates."""
+    return f"{feed}_addresses"
 
 
 def backfill_job(feed: str) -> str:

@@ -19,6 +19,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import active_runs, naming
 from rets_pipeline.settings import FeedConfig, Settings
+from rets_pipeline.sync import addresses
 from rets_pipeline.warehouse import backlog
 from rets_pipeline.warehouse.backlog import Backlog
 from rets_pipeline.warehouse.engine import Warehouse, WarehouseError
@@ -52,8 +53,15 @@ _IMAGES = Work(
     things="photos",
 )
 
+_ADDRESSES = Work(
+    asset=naming.ADDRESSES,
+    job=naming.addresses_job,
+    backlog=addresses.waiting,
+    things="addresses",
+)
+
 #: every kind of work that is started by its backlog
-WORK = (_IMAGES,)
+WORK = (_IMAGES, _ADDRESSES)
 
 
 def feed_sensors(feed: FeedConfig, settings: Settings) -> list[dg.SensorDefinition]:

@@ -149,7 +149,7 @@ def update(
     if not rows:
         return
     names = [name for name in rows[0] if name != key]
-    here = sa.and_(*(table.c[name] == value for name, value in where.items()))
+    here = sa.and_(sa.true(), *(table.c[name] == value for name, value in where.items()))
     if connection.dialect.name != "postgresql":
         own = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
         statement = sa.update(table).where(here, table.c[key] == sa.bindparam("the_key"))

@@ -1,7 +1,8 @@
 """The ledgers: what was pulled, what is held of it, what is gone, what was not understood.
 
 What belongs here: the tables that the sync keeps books in. What does not: listings themselves
-(``tables``), and the statements that write here (``pulls``, ``load``, ``deletion``, ``media``).
+(``tables``), and the statements that write here (``pulls``, ``load``, ``deletion``, ``media``,
+``addresses``).
 """
 
 from __future__ import annotations
@@ -146,6 +147,57 @@ media_base_url = sa.Table(
     sa.Column("feed", sa.Text, primary_key=True),
     sa.Column("base_url", sa.Text, nullable=False, comment="that blob keys are put behind"),
     comment="The address of each feed's images, as its settings name it",
+)
+
+#: Which address each listing was seen with. Never replaced with its listing.
+address_sync = sa.Table(
+    "address_sync",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("listing_key", sa.Text, primary_key=True),
+    sa.Column(
+        "seen", sa.Text, nullable=False, comment="address and coordinates in the payload, as text"
+    ),
+    sa.Column("address_hash", sa.Text, nullable=False, comment="of that address"),
+    sa.Column(
+        "payload_coordinates", sa.Text, nullable=False, comment="accepted, refused or absent"
+    ),
+    sa.Column("reason", sa.Text, comment="why the payload's coordinates were refused"),
+    sa.Index("ix_address_sync_address_hash", "address_hash"),
+    comment="The address that each listing was seen with; right while its payload has it",
+)
+
+#: What each geocoder said of an address, so that it is not asked again too soon.
+geocode_answer = sa.Table(
+    "geocode_answer",
+    metadata,
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    sa.Column("provider", sa.Text, primary_key=True, comment="as feeds.yaml names it"),
+    sa.Column("state", sa.Text, nullable=False, comment="found, not_found, refused or failed"),
+    sa.Column("latitude", sa.Numeric(13, 8)),
+    sa.Column("longitude", sa.Numeric(13, 8)),
+    sa.Column("precision", sa.Text, comment="rooftop, street, postal_code, fsa or city"),
+    sa.Column("confidence", sa.Numeric(5, 4), comment="0 to 1"),
+    sa.Column("matched_text", sa.Text, comment="the address that the provider understood"),
+    sa.Column("reason", sa.Text, comment="why it was refused or failed"),
+    sa.Column("answered_at", UtcTimestamp, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, comment="that failed, one after another"),
+    sa.Column("next_attempt", UtcTimestamp, comment="when to ask again; NULL: never"),
+    sa.Index("ix_geocode_answer_next_attempt", "next_attempt"),
+    comment="What each geocoder said of each address",
+)
+
+#: What each geocoder was asked today, and until when it is left alone.
+geocode_provider = sa.Table(
+    "geocode_provider",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True, comment="as feeds.yaml names it"),
+    sa.Column("day", sa.Date, nullable=False, comment="UTC"),
+    sa.Column("requests", sa.Integer, nullable=False, comment="on that day"),
+    sa.Column("faults", sa.Integer, nullable=False, comment="of the service, one after another"),
+    sa.Column("resting_until", UtcTimestamp, comment="it is not asked before"),
+    sa.Column("reason", sa.Text, comment="why it rests"),
+    comment="What each geocoder was asked for today",
 )
 
 #: Records and values that could not be understood, with their raw text and the reason.

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers, media, pulls, tables
+from rets_pipeline.warehouse import addresses, ledgers, media, pulls, tables
 from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 
@@ -108,7 +108,9 @@ def last_action(
 _RUNS_BACK = 5
 
 #: jobs that say nothing about the listings
-_NO_SYNC = ("images", "check", "members_and_offices", "show", "fetch", "retention")
+_NO_SYNC = (
+    "images", "addresses", "check", "members_and_offices", "show", "fetch", "retention",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class Status:
     last_sync_result: str | None
     images: media.Completeness
     image_reasons: dict[str, int]
+    located: addresses.Located
     not_returned: int
     quarantined: int
     quarantine_entries: int
@@ -177,6 +180,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         last_sync_result=(last.result or "running or killed") if last else None,
         images=media.completeness(connection, feed, sizes),
         image_reasons=media.reasons(connection, feed),
+        located=addresses.located(connection, feed),
         not_returned=states.get("not_returned", 0),
         quarantined=states.get("quarantined", 0),
         quarantine_entries=_count(connection, ledgers.quarantine, feed),

@@ -487,26 +487,17 @@ history_transactional = sa.Table(
 geocode = sa.Table(
     "geocode",
     metadata,
-    _key("address_hash", "rets_pipeline: of the address text; an address is asked for once"),
-    _text("address", "rets_pipeline: the text that was asked for", nullable=False),
+    _key("address_hash", "rets_pipeline: of the place; one for all its spellings and units"),
+    _text("address", "rets_pipeline: the text that is asked for", nullable=False),
     _coordinate("latitude", "Latitude"),
     _coordinate("longitude", "Longitude"),
-    _text("provider", "rets_pipeline: who answered"),
-    _text("precision", "rets_pipeline: rooftop, street, city, in the provider's words"),
+    _text("provider", "rets_pipeline: whose answer is the best one"),
+    _text("precision", "rets_pipeline: rooftop, street, postal_code, fsa or city"),
     sa.Column("confidence", sa.Numeric(5, 4), comment="rets_pipeline: 0 to 1"),
     _text("matched_text", "rets_pipeline: the address that the provider understood"),
     _moment("geocoded_at", "rets_pipeline: when it answered"),
-    _text("state", "rets_pipeline: found, not_found or failed", nullable=False),
-    sa.Column(
-        "attempts",
-        sa.Integer,
-        nullable=False,
-        server_default="0",
-        comment="rets_pipeline: how often it was asked for",
-    ),
-    _moment("next_attempt", "rets_pipeline: when to ask again; NULL: never"),
-    sa.Index(None, "state", "next_attempt"),
-    comment="The answers of geocoders by address, shared by all feeds",
+    _text("state", "rets_pipeline: pending, found or not_found", nullable=False),
+    comment="The best answer of geocoders for each address, shared by all feeds",
 )
 
 #: The tables whose rows belong to one listing and are replaced with it, parents first. Each has

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import textwrap
 
+from rets_pipeline.warehouse.addresses import seen
 from rets_pipeline.warehouse.tables import property_
+
+#: no address run has refused them
+_PAYLOAD = "COALESCE(l.payload_coordinates, 'accepted') = 'accepted'"
 
 
 def _current_listings() -> str:
@@ -21,6 +25,19 @@ SELECT
 {columns},
     a.member_full_name AS list_agent_full_name,
     o.office_name AS list_office_name,
+    CASE
+        WHEN {_PAYLOAD} THEN p.latitude
+        ELSE g.latitude
+    END AS located_latitude,
+    CASE
+        WHEN {_PAYLOAD} THEN p.longitude
+        ELSE g.longitude
+    END AS located_longitude,
+    CASE
+        WHEN NOT {_PAYLOAD} THEN g.provider
+        WHEN p.latitude IS NOT NULL THEN 'payload'
+    END AS located_by,
+    g.precision AS located_precision,
     i.media_key AS first_image_media_key,
     i.media_url AS first_image_url,
     COALESCE(
@@ -41,6 +58,10 @@ SELECT
 FROM property p
 LEFT JOIN member a ON a.feed = p.feed AND a.member_key = p.list_agent_key
 LEFT JOIN office o ON o.feed = p.feed AND o.office_key = p.list_office_key
+LEFT JOIN address_sync l ON l.feed = p.feed AND l.listing_key = p.listing_key
+    AND l.seen = {seen("p")}
+LEFT JOIN geocode g ON g.address_hash = l.address_hash
+    AND NOT {_PAYLOAD}
 LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
     SELECT m.media_key FROM media m
     WHERE m.feed = p.feed AND m.listing_key = p.listing_key
@@ -62,9 +83,10 @@ JOIN media_file f ON f.feed = m.feed AND f.listing_key = m.listing_key
 LEFT JOIN media_base_url b ON b.feed = m.feed
 """
 
-#: By name. ``current_listings``: each listing with its list agent, its list office and its first
-#: image: the address that the payload names, and the key of the blob that is held of it: that of
-#: the image as it is now or else as it was, the large one or else the next smaller.
+#: By name. ``current_listings``: each listing with its list agent, its list office, where it is (by
+#: its payload, or else by the best answer of a geocoder for the address that it has now), and its
+#: first image: the address that the payload names, and the key of the blob that is held of it: that
+#: of the image as it is now or else as it was, the large one or else the next smaller.
 #: ``listing_photos``: each photo that is held, in each size, with its place, its size in pixels and
 #: the address that a website shows (``photos.base_url``); `is_current` is 0 while the payload names
 #: a newer version.

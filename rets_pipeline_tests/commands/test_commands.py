@@ -33,6 +33,7 @@ _COMMANDS = [
     "retention",
     "members",
     "images",
+    "addresses",
     "show",
     "fetch",
     "backfill",
@@ -99,6 +100,10 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     photos = sum(len(listing["photos"]) for listing in truth.values())
     assert f"{photos} stored" in pictured.stdout
 
+    located = project.run("addresses", FEED)
+    assert located.status == 0, located.stderr
+    assert "30 listings" in located.stdout
+
     peopled = project.run("members", FEED)
     assert peopled.status == 0, peopled.stderr
     people = server.people()
@@ -115,6 +120,10 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     assert after["its result"] == "succeeded"
     assert after["images stored"] == f"{photos} of {photos}"
     assert after["images pending"] == "0"
+    by_payload, of, listings = after["located by their payload"].split()
+    assert (of, listings) == ("of", "30")
+    assert int(by_payload) + int(after["located by their address"]) == 30
+    assert after["geocoders asked today"] == "-"
 
     server.change("price", sorted(truth)[0])
     server.reset_statistics()

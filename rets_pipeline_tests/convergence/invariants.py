@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.warehouse import ledgers, tables
+from rets_pipeline.geocoding import policy
+from rets_pipeline.warehouse import addresses, ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
 
 
@@ -16,6 +17,7 @@ def assert_nothing_is_half(warehouse: Warehouse, archive: Archive) -> None:
     """Every listing is whole and in the ledger; what belongs to none is not there."""
     listing, sync = tables.property_, ledgers.listing_sync
     with warehouse.reading() as connection:
+        _assert_answers_count(connection)
         live = {row.listing_key: row for row in connection.execute(sa.select(listing))}
         loaded = sa.select(sync.c.listing_key).where(sync.c.content_hash.is_not(None))
         assert live.keys() == set(connection.execute(loaded).scalars())
@@ -36,3 +38,19 @@ def assert_nothing_is_half(warehouse: Warehouse, archive: Archive) -> None:
         named = set(connection.execute(blobs).scalars())
     # Read after the rows: a blob goes when no row names it any more.
     assert named <= {stored.key for stored in archive.list("images/")}
+
+
+def _assert_answers_count(connection: sa.Connection) -> None:
+    """Each place has the best of its answers; each listing that needs a place has one."""
+    table, seen = tables.geocode, ledgers.address_sync
+    places = {row.address_hash: row for row in connection.execute(sa.select(table))}
+    asked = sa.select(ledgers.geocode_answer.c.address_hash).distinct()
+    assert set(connection.execute(asked).scalars()) <= places.keys()
+    needed = sa.select(seen.c.address_hash).where(seen.c.payload_coordinates != "accepted")
+    assert set(connection.execute(needed).scalars()) <= places.keys()
+    for key, answers in addresses.answers(connection, list(places)).items():
+        best, place = policy.best(answers.values(), ["nominatim", "offline"]), places[key]
+        assert (place.provider, place.precision) == (
+            (best.provider, best.precision) if best else (None, None)
+        ), key
+        assert (place.state == "found") == (best is not None) == (place.latitude is not None), key

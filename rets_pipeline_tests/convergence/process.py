@@ -9,19 +9,25 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from rets_pipeline.archive import Archive
 from rets_pipeline.rets import RetsError
 from rets_pipeline.settings import FeedConfig
+from rets_pipeline.sync.addresses import mirror_addresses
 from rets_pipeline.sync.delete import GuardTripped
 from rets_pipeline.sync.images import mirror_images
 from rets_pipeline.sync.mirror import Credentials, Mirror
 from rets_pipeline.sync.run import PullsFailed, sync
 from rets_pipeline.warehouse.engine import Warehouse
 
+_STEPS: Mapping[str, Callable[[Mirror], object]] = {
+    "sync": sync,
+    "images": mirror_images,
+    "addresses": mirror_addresses,
+}
 #: exit statuses: everything was done; the server's fault ended it
 DONE, FAILED = 0, 4
 
@@ -39,7 +45,10 @@ class Place:
 
 
 def run(place: Place, kind: str) -> int:
-    """One sync, or one batch of images.
+    """One sync, or one batch of images or addresses.
+
+    Args:
+        kind: ``sync``, ``images`` or ``addresses``.
 
     Returns:
         The exit status. Anything that a server's fault cannot explain is raised.
@@ -50,10 +59,7 @@ def run(place: Place, kind: str) -> int:
     account = Credentials(place.username, place.password)
     try:
         with Mirror(place.feed, warehouse, archive, account, job=kind) as mirror:
-            if kind == "images":
-                mirror_images(mirror)
-            else:
-                sync(mirror)
+            _STEPS[kind](mirror)
     except (RetsError, PullsFailed, GuardTripped):
         return FAILED
     finally:

@@ -8,6 +8,7 @@ a fraction of the time (``test_lives``).
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -16,44 +17,35 @@ import pytest
 from rets_pipeline.sandbox import running
 from rets_pipeline_tests.conftest import Backend
 from rets_pipeline_tests.convergence.command_line import CommandLine
-from rets_pipeline_tests.convergence.life import Life
-from rets_pipeline_tests.end_to_end.harness import (
-    assert_equal_images,
-    assert_equal_listings,
-    assert_no_orphans,
-)
+from rets_pipeline_tests.convergence.life import Life, live_and_compare
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+#: pytest's ``record_property``
+Record = Callable[[str, object], None]
 
 _LIVES = max(1, int(os.environ.get("RETS_PIPELINE_LIVES", "8")) // 40)
 _FIRST = int(os.environ.get("RETS_PIPELINE_FIRST_LIFE", "1"))
 
 
-def test_a_life_through_dagster(backend: Backend, tmp_path: Path) -> None:
-    _live(3, backend, tmp_path, steps=1)
+def test_a_life_through_dagster(backend: Backend, tmp_path: Path, record_property: Record) -> None:
+    _live(9, backend, tmp_path, 1, record_property)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + _LIVES))
-def test_more_lives_through_dagster(seed: int, backend: Backend, tmp_path: Path) -> None:
-    _live(seed, backend, tmp_path, steps=8)
+def test_more_lives_through_dagster(
+    seed: int, backend: Backend, tmp_path: Path, record_property: Record
+) -> None:
+    _live(seed, backend, tmp_path, 8, record_property)
 
 
-def _live(seed: int, backend: Backend, folder: Path, steps: int) -> None:
+def _live(seed: int, backend: Backend, folder: Path, steps: int, record: Record) -> None:
     runs = CommandLine(folder)
     with running(listings=16, days=3, seed=seed, max_photos=2) as sandbox:
         life = Life(seed, sandbox, backend, runs=runs)
         life.server.behave(latency=0.15)  # so that a run is not over before anybody can kill it
-        try:
-            life.live(steps)
-            life.settle()
-            truth = life.server.truth()
-            assert_equal_listings(life, truth)
-            assert_equal_images(life, truth)
-            assert_no_orphans(life)
-        finally:
-            print(f"seed {seed}: {dict(life.events)}")
-            life.close()
+        live_and_compare(life, steps, record)
     with dg.DagsterInstance.from_config(str(runs.home)) as instance:
         ended = [run.status for run in instance.get_runs()]
     assert set(ended) <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}

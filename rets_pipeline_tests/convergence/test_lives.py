@@ -10,14 +10,12 @@ import pytest
 
 from rets_pipeline.sandbox import running
 from rets_pipeline_tests.conftest import Backend
-from rets_pipeline_tests.convergence.life import Life
-from rets_pipeline_tests.end_to_end.harness import (
-    assert_equal_images,
-    assert_equal_listings,
-    assert_no_orphans,
-)
+from rets_pipeline_tests.convergence.life import Life, live_and_compare
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
+
+#: pytest's ``record_property``
+Record = Callable[[str, object], None]
 
 #: lives by default, and the first one's seed; a nightly run sets more
 _LIVES = int(os.environ.get("RETS_PIPELINE_LIVES", "8"))
@@ -33,41 +31,37 @@ def durable_server() -> Iterator[PostgresServer]:
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + _LIVES))
-def test_a_life_ends_with_an_exact_copy(seed: int, backend: Backend) -> None:
-    _live(seed, backend)
+def test_a_life_ends_with_an_exact_copy(
+    seed: int, backend: Backend, record_property: Record
+) -> None:
+    _live(seed, backend, record_property)
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + max(1, _LIVES // 4)))
-def test_a_database_that_crashes(seed: int, durable_server: PostgresServer, tmp_path: Path) -> None:
+def test_a_database_that_crashes(
+    seed: int, durable_server: PostgresServer, tmp_path: Path, record_property: Record
+) -> None:
     with durable_server.database() as url:
         database = url.rpartition("/")[2]
         backend = Backend("postgres", url, str(tmp_path / "archive"), {})
-        _live(seed, backend, lambda: durable_server.crash(database))
+        _live(seed, backend, record_property, lambda: durable_server.crash(database))
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + max(1, _LIVES // 8)))
-def test_an_archive_that_crashes(seed: int, sqlite_url: str) -> None:
+def test_an_archive_that_crashes(seed: int, sqlite_url: str, record_property: Record) -> None:
     server = S3Server.start()
     try:
         backend = Backend("s3", sqlite_url, f"s3://{BUCKET}/life", server.environ)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in server.environ.items():
                 patch.setenv(name, value)
-            _live(seed, backend, server.crash)
+            _live(seed, backend, record_property, server.crash)
     finally:
         server.stop()
 
 
-def _live(seed: int, backend: Backend, crash: Callable[[], None] | None = None) -> None:
+def _live(
+    seed: int, backend: Backend, record: Record, crash: Callable[[], None] | None = None
+) -> None:
     with running(listings=16, days=3, seed=seed, max_photos=2) as sandbox:
-        life = Life(seed, sandbox, backend, crash)
-        try:
-            life.live(steps=8)
-            life.settle()
-            truth = life.server.truth()
-            assert_equal_listings(life, truth)
-            assert_equal_images(life, truth)
-            assert_no_orphans(life)
-        finally:
-            print(f"seed {seed}: {dict(life.events)}")
-            life.close()
+        live_and_compare(Life(seed, sandbox, backend, crash), 8, record)

@@ -143,6 +143,10 @@ class Pipeline:
         """The job for photos."""
         return self._run(naming.images_job(FEED), {}, None)
 
+    def addresses(self) -> Outcome:
+        """The job for coordinates."""
+        return self._run(naming.addresses_job(FEED), {}, None)
+
     def backfill(self, first: date, last: date) -> Outcome:
         """Fetch and load chosen days."""
         return self._run(naming.backfill_job(FEED), {}, DayRange(first, last))
@@ -265,6 +269,19 @@ def assert_equal_images(pipeline: Mirrored, truth: Mapping[str, Any]) -> None:
         assert hashlib.sha256(data).hexdigest() == expected[row.listing_key, row.order]
         assert row.content_hash == expected[row.listing_key, row.order]
         assert row.bytes == len(data)
+
+
+def assert_located(pipeline: Mirrored) -> None:
+    """Every listing has coordinates: its own, or those that its address has."""
+    listings = pipeline.rows(sa.text("SELECT * FROM current_listings"))
+    for row in listings:
+        found = (row.located_latitude, row.located_longitude)
+        assert None not in found, row.listing_key
+        assert row.located_by is not None, row.listing_key
+        if row.located_by == "payload":
+            assert found == (row.latitude, row.longitude), row.listing_key
+    seen = pipeline.rows(sa.select(ledgers.address_sync.c.listing_key))
+    assert {row.listing_key for row in seen} == {row.listing_key for row in listings}
 
 
 def assert_no_other_blobs(pipeline: Mirrored) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,10 +29,16 @@ Status = dg.DagsterRunStatus
 class Looks:
     """A sensor with its cursor, as the daemon keeps it."""
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance, name: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        name: str,
+        job: Callable[[str], str] = naming.images_job,
+    ) -> None:
         self.instance = instance
         self.cursor: str | None = None
-        self._sensor = build_defs(settings).resolve_sensor_def(f"{naming.images_job(name)}_sensor")
+        self._sensor = build_defs(settings).resolve_sensor_def(f"{job(name)}_sensor")
 
     def look(self) -> bool | str:
         """Whether a run is asked for, or why not."""
@@ -86,6 +92,29 @@ def test_photos_are_asked_for_until_they_are_there(pipeline: Pipeline, server: S
     server.advance(1)
     assert pipeline.sync().success
     assert looks.look() is True
+
+
+def test_addresses_are_asked_for_until_all_are_known(pipeline: Pipeline, server: Server) -> None:
+    looks = Looks(pipeline.settings, pipeline.instance, FEED, naming.addresses_job)
+    assert looks.look() == "no addresses wait"
+    assert pipeline.sync().success
+    assert looks.look() is True
+    run = start(pipeline.settings, pipeline.instance, naming.addresses_job(FEED), Status.STARTED)
+    assert looks.look() == f"run {run.run_id[:8]} is active"
+    pipeline.instance.report_run_canceled(run)
+    assert pipeline.addresses().success
+    assert looks.look() == "no addresses wait"
+    # An answer that is no street is asked for anew after half a year.
+    answers = ledgers.geocode_answer
+    with pipeline.warehouse.writing() as connection:
+        past = datetime.now(UTC) - timedelta(minutes=1)
+        connection.execute(sa.update(answers).values(next_attempt=past))
+    assert looks.look() is True
+    assert pipeline.addresses().success
+    assert looks.look() == "no addresses wait"
+    server.change("removed", min(server.truth()))
+    assert pipeline.sync().success
+    assert looks.look() is True, "the rows of gone listings wait to be removed"
 
 
 def test_one_run_at_a_time(photographed: Settings, storage: dg.DagsterInstance) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rets_pipeline.geocoding.provinces import NAMES, province_code
 from rets_pipeline.sources.ddf import zones
 
 DEGREES = st.none() | st.decimals(-200, 200, places=6)
@@ -61,16 +62,16 @@ def test_places_that_are_not_in_canada():
 def test_every_zone_of_the_table_exists():
     names = {f"America/{name}" for some in zones._ZONES.values() for name in some}
     assert names <= available_timezones()
-    assert set(zones._PROVINCES.values()) == set(zones._ZONES)
+    assert set(NAMES.values()) == set(zones._ZONES)
 
 
-@given(st.none() | st.text() | st.sampled_from(sorted(zones._PROVINCES)), DEGREES, DEGREES)
+@given(st.none() | st.text() | st.sampled_from(sorted(NAMES)), DEGREES, DEGREES)
 def test_a_zone_is_one_that_exists_or_none(province, latitude, longitude):
     name = zones.zone_name(province, latitude, longitude)
     if name is not None:
         ZoneInfo(name)
     elif province is not None:
-        assert province.strip().lower() not in zones._PROVINCES
+        assert province_code(province) is None
 
 
 @given(st.datetimes(), st.sampled_from([None, "America/Toronto", "America/St_Johns", "No/Where"]))

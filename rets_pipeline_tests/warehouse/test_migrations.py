@@ -67,10 +67,10 @@ def test_a_difference_is_said_in_words(engine):
     migrate.upgrade(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE property ADD COLUMN stray TEXT")
-        connection.exec_driver_sql("DROP TABLE geocode")
+        connection.exec_driver_sql("DROP TABLE geocode_provider")
         connection.exec_driver_sql("DROP INDEX ix_property_list_price")
     found = "\n".join(migrate.check(engine))
-    assert "add table: geocode" in found
+    assert "add table: geocode_provider" in found
     assert "remove column: property stray" in found
     assert "add index: ix_property_list_price" in found
 
@@ -117,7 +117,7 @@ def test_a_new_revision_is_written_with_its_views(engine, monkeypatch, tmp_path)
     configuration = migrate.config()
     configuration.set_main_option("script_location", str(folder))
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE geocode")
+        connection.exec_driver_sql("DROP TABLE geocode_provider")
     with engine.begin() as connection:
         configuration.attributes["connection"] = connection
         command.revision(configuration, "Another view", autogenerate=True, rev_id="0002")

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzfpy
 
+from rets_pipeline.geocoding.provinces import province_code
+
 #: each province's or territory's zones, the main one first; a name without its ``America/``
 _ZONES: Mapping[str, tuple[str, ...]] = {
     "AB": ("Edmonton",),
@@ -35,34 +37,6 @@ _ZONES: Mapping[str, tuple[str, ...]] = {
     "YT": ("Whitehorse",),
 }
 
-#: DDF writes full names, in the language of the search
-_PROVINCES: Mapping[str, str] = {
-    "alberta": "AB",
-    "british columbia": "BC",
-    "colombie-britannique": "BC",
-    "manitoba": "MB",
-    "new brunswick": "NB",
-    "nouveau-brunswick": "NB",
-    "newfoundland": "NL",
-    "newfoundland & labrador": "NL",
-    "newfoundland and labrador": "NL",
-    "terre-neuve-et-labrador": "NL",
-    "nova scotia": "NS",
-    "nouvelle-écosse": "NS",
-    "northwest territories": "NT",
-    "territoires du nord-ouest": "NT",
-    "nunavut": "NU",
-    "ontario": "ON",
-    "prince edward island": "PE",
-    "île-du-prince-édouard": "PE",
-    "quebec": "QC",
-    "québec": "QC",
-    "saskatchewan": "SK",
-    "yukon": "YT",
-    "yukon territory": "YT",
-    **{code.lower(): code for code in _ZONES},
-}
-
 
 def zone_name(
     province: str | None, latitude: Decimal | None, longitude: Decimal | None
@@ -77,7 +51,7 @@ def zone_name(
     Returns:
         None when the province is not one of Canada's and the coordinates tell nothing.
     """
-    zones = _ZONES.get(_PROVINCES.get((province or "").strip().lower(), ""), ())
+    zones = _ZONES.get(province_code(province) or "", ())
     if len(zones) == 1:
         return f"America/{zones[0]}"
     found = _at(latitude, longitude)

@@ -20,29 +20,55 @@ depends_on = None
 def upgrade() -> None:
     """Take the schema to this revision."""
     op.create_table(
+        "address_sync",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("listing_key", sa.Text(), nullable=False),
+        sa.Column(
+            "seen",
+            sa.Text(),
+            nullable=False,
+            comment="address and coordinates in the payload, as text",
+        ),
+        sa.Column("address_hash", sa.Text(), nullable=False, comment="of that address"),
+        sa.Column(
+            "payload_coordinates", sa.Text(), nullable=False, comment="accepted, refused or absent"
+        ),
+        sa.Column(
+            "reason", sa.Text(), nullable=True, comment="why the payload's coordinates were refused"
+        ),
+        sa.PrimaryKeyConstraint("feed", "listing_key", name=op.f("pk_address_sync")),
+        comment="The address that each listing was seen with; right while its payload has it",
+    )
+    op.create_index("ix_address_sync_address_hash", "address_sync", ["address_hash"], unique=False)
+    op.create_table(
         "geocode",
         sa.Column(
             "address_hash",
             sa.Text(),
             nullable=False,
-            comment="rets_pipeline: of the address text; an address is asked for once",
+            comment="rets_pipeline: of the place; one for all its spellings and units",
         ),
         sa.Column(
             "address",
             sa.Text(),
             nullable=False,
-            comment="rets_pipeline: the text that was asked for",
+            comment="rets_pipeline: the text that is asked for",
         ),
         sa.Column("latitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Latitude"),
         sa.Column(
             "longitude", sa.Numeric(precision=13, scale=8), nullable=True, comment="Longitude"
         ),
-        sa.Column("provider", sa.Text(), nullable=True, comment="rets_pipeline: who answered"),
+        sa.Column(
+            "provider",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: whose answer is the best one",
+        ),
         sa.Column(
             "precision",
             sa.Text(),
             nullable=True,
-            comment="rets_pipeline: rooftop, street, city, in the provider's words",
+            comment="rets_pipeline: rooftop, street, postal_code, fsa or city",
         ),
         sa.Column(
             "confidence",
@@ -63,26 +89,64 @@ def upgrade() -> None:
             comment="rets_pipeline: when it answered",
         ),
         sa.Column(
-            "state", sa.Text(), nullable=False, comment="rets_pipeline: found, not_found or failed"
+            "state", sa.Text(), nullable=False, comment="rets_pipeline: pending, found or not_found"
         ),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_geocode")),
+        comment="The best answer of geocoders for each address, shared by all feeds",
+    )
+    op.create_table(
+        "geocode_answer",
+        sa.Column("address_hash", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False, comment="as feeds.yaml names it"),
         sa.Column(
-            "attempts",
-            sa.Integer(),
-            server_default="0",
-            nullable=False,
-            comment="rets_pipeline: how often it was asked for",
+            "state", sa.Text(), nullable=False, comment="found, not_found, refused or failed"
+        ),
+        sa.Column("latitude", sa.Numeric(precision=13, scale=8), nullable=True),
+        sa.Column("longitude", sa.Numeric(precision=13, scale=8), nullable=True),
+        sa.Column(
+            "precision",
+            sa.Text(),
+            nullable=True,
+            comment="rooftop, street, postal_code, fsa or city",
+        ),
+        sa.Column("confidence", sa.Numeric(precision=5, scale=4), nullable=True, comment="0 to 1"),
+        sa.Column(
+            "matched_text",
+            sa.Text(),
+            nullable=True,
+            comment="the address that the provider understood",
+        ),
+        sa.Column("reason", sa.Text(), nullable=True, comment="why it was refused or failed"),
+        sa.Column("answered_at", types.UtcTimestamp(), nullable=False),
+        sa.Column(
+            "attempts", sa.Integer(), nullable=False, comment="that failed, one after another"
         ),
         sa.Column(
             "next_attempt",
             types.UtcTimestamp(),
             nullable=True,
-            comment="rets_pipeline: when to ask again; NULL: never",
+            comment="when to ask again; NULL: never",
         ),
-        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_geocode")),
-        comment="The answers of geocoders by address, shared by all feeds",
+        sa.PrimaryKeyConstraint("address_hash", "provider", name=op.f("pk_geocode_answer")),
+        comment="What each geocoder said of each address",
     )
     op.create_index(
-        op.f("ix_geocode_state_next_attempt"), "geocode", ["state", "next_attempt"], unique=False
+        "ix_geocode_answer_next_attempt", "geocode_answer", ["next_attempt"], unique=False
+    )
+    op.create_table(
+        "geocode_provider",
+        sa.Column("provider", sa.Text(), nullable=False, comment="as feeds.yaml names it"),
+        sa.Column("day", sa.Date(), nullable=False, comment="UTC"),
+        sa.Column("requests", sa.Integer(), nullable=False, comment="on that day"),
+        sa.Column(
+            "faults", sa.Integer(), nullable=False, comment="of the service, one after another"
+        ),
+        sa.Column(
+            "resting_until", types.UtcTimestamp(), nullable=True, comment="it is not asked before"
+        ),
+        sa.Column("reason", sa.Text(), nullable=True, comment="why it rests"),
+        sa.PrimaryKeyConstraint("provider", name=op.f("pk_geocode_provider")),
+        comment="What each geocoder was asked for today",
     )
     op.create_table(
         "history_transactional",
@@ -1423,6 +1487,19 @@ def upgrade() -> None:
         p.list_office_key, p.co_list_agent_key, p.co_list_office_key, p.source_fields,
         a.member_full_name AS list_agent_full_name,
         o.office_name AS list_office_name,
+        CASE
+            WHEN COALESCE(l.payload_coordinates, 'accepted') = 'accepted' THEN p.latitude
+            ELSE g.latitude
+        END AS located_latitude,
+        CASE
+            WHEN COALESCE(l.payload_coordinates, 'accepted') = 'accepted' THEN p.longitude
+            ELSE g.longitude
+        END AS located_longitude,
+        CASE
+            WHEN NOT COALESCE(l.payload_coordinates, 'accepted') = 'accepted' THEN g.provider
+            WHEN p.latitude IS NOT NULL THEN 'payload'
+        END AS located_by,
+        g.precision AS located_precision,
         i.media_key AS first_image_media_key,
         i.media_url AS first_image_url,
         COALESCE(
@@ -1443,6 +1520,21 @@ def upgrade() -> None:
     FROM property p
     LEFT JOIN member a ON a.feed = p.feed AND a.member_key = p.list_agent_key
     LEFT JOIN office o ON o.feed = p.feed AND o.office_key = p.list_office_key
+    LEFT JOIN address_sync l ON l.feed = p.feed AND l.listing_key = p.listing_key
+        AND l.seen = COALESCE(CAST(p.street_number AS TEXT), '') || '|'
+            || COALESCE(CAST(p.street_dir_prefix AS TEXT), '') || '|'
+            || COALESCE(CAST(p.street_name AS TEXT), '') || '|'
+            || COALESCE(CAST(p.street_suffix AS TEXT), '') || '|'
+            || COALESCE(CAST(p.street_dir_suffix AS TEXT), '') || '|'
+            || COALESCE(CAST(p.unit_number AS TEXT), '') || '|'
+            || COALESCE(CAST(p.street_address AS TEXT), '') || '|'
+            || COALESCE(CAST(p.city AS TEXT), '') || '|'
+            || COALESCE(CAST(p.state_or_province AS TEXT), '') || '|'
+            || COALESCE(CAST(p.postal_code AS TEXT), '') || '|'
+            || COALESCE(CAST(p.latitude AS TEXT), '') || '|'
+            || COALESCE(CAST(p.longitude AS TEXT), '')
+    LEFT JOIN geocode g ON g.address_hash = l.address_hash
+        AND NOT COALESCE(l.payload_coordinates, 'accepted') = 'accepted'
     LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
         SELECT m.media_key FROM media m
         WHERE m.feed = p.feed AND m.listing_key = p.listing_key
@@ -1506,5 +1598,9 @@ def downgrade() -> None:
     op.drop_table("listing_sync")
     op.drop_index("ix_history_transactional_feed_record", table_name="history_transactional")
     op.drop_table("history_transactional")
-    op.drop_index(op.f("ix_geocode_state_next_attempt"), table_name="geocode")
+    op.drop_table("geocode_provider")
+    op.drop_index("ix_geocode_answer_next_attempt", table_name="geocode_answer")
+    op.drop_table("geocode_answer")
     op.drop_table("geocode")
+    op.drop_index("ix_address_sync_address_hash", table_name="address_sync")
+    op.drop_table("address_sync")
