@@ -192,7 +192,7 @@ def _transfer(port: int, kind: type[ToLoad], archive: Archive, photos: int, widt
     settings = PhotoSettings(hosts=("127.0.0.1",), allow_private_addresses=True, connections=width)
     tasks = [
         kind(_FEED, archive, _image(number, f"http://127.0.0.1:{port}/{number}.jpg"), None,
-             frozenset())
+             {})
         for number in range(photos)
     ]  # fmt: skip
     done = 0

@@ -144,7 +144,9 @@ class ToLoad:
         archive: where its bytes go.
         image: as the payload names it.
         held: in its place, under another token.
-        known: hashes of what is held of the listing: equal bytes are stored once.
+        known: blobs by hash that are held of the listing: equal bytes are stored once.
+        validators: of the bytes that are held in its place, when its address can be asked for
+            others only.
         ways: how it may be loaded; the first one now, the others if that fails.
         from_object: its bytes come from GetObject and not from the address.
     """
@@ -153,7 +155,8 @@ class ToLoad:
     archive: Archive
     image: Wanted
     held: Held | None
-    known: frozenset[str]
+    known: Mapping[str, str]
+    validators: Validators | None = None
     ways: tuple[str, ...] = ("url",)
     from_object: bool = False
 
@@ -167,24 +170,11 @@ class ToLoad:
         """Where it is."""
         return self.image.url
 
-    @property
-    def validators(self) -> Validators | None:
-        """Of the bytes in its place; they say nothing about another address."""
-        if self.held is None or self.held.row["source_url"] != self.url:
-            return None
-        return Validators(self.held.row["etag"], self.held.row["last_modified"])
-
     def stored(self, received: Received, picture: Picture) -> FileRow:
         """Blob first; the row, which the caller writes, second."""
-        key = "/".join(
-            (
-                "images",
-                self.feed,
-                safe_segment(self.image.listing_key),
-                f"{picture.content_hash}.{picture.kind.extension}",
-            )
-        )
-        if picture.content_hash not in self.known:
+        key = self.known.get(picture.content_hash)
+        if key is None:
+            key = self._key(picture)
             self.archive.put(
                 key,
                 received.content(),
@@ -205,6 +195,10 @@ class ToLoad:
             last_modified=received.last_modified,
             stored_at=_now(),
         )
+
+    def _key(self, picture: Picture) -> str:
+        listing = safe_segment(self.image.listing_key)
+        return f"images/{self.feed}/{listing}/{picture.content_hash}.{picture.kind.extension}"
 
     def failed(self, error: Exception) -> FileRow:
         """A state rather than an exception.
@@ -316,7 +310,9 @@ class _Loading:
                 continue
             self._under_way[task.identity] = task
             if isinstance(found, RetsObject) and found.location is not None:
-                transfer.give([replace(task, image=replace(image, url=found.location))])
+                transfer.give(
+                    [replace(task, image=replace(image, url=found.location), validators=None)]
+                )
                 continue
             rows.append(_row_of_object(task, found))
             if len(rows) >= _ROWS:
@@ -363,7 +359,7 @@ class _Loading:
             names = media.names(connection, self._feed, listings)
             for listing, some in groupby(images, key=lambda image: image.listing_key):
                 here = held.get(listing, [])
-                known = frozenset(item.content_hash for item in here)
+                known = {item.content_hash: item.row["blob_key"] for item in here}
                 for image in some:
                     same = same_photo(image, here, names)
                     if same is None:
@@ -375,11 +371,23 @@ class _Loading:
         self._done += len(rows)
         return to_load
 
-    def _to_load(self, image: Wanted, here: list[Held], known: frozenset[str]) -> ToLoad:
+    def _to_load(self, image: Wanted, here: list[Held], known: dict[str, str]) -> ToLoad:
         place = (image.media_key, image.size)
         held = next((item for item in here if (item.media_key, item.size) == place), None)
         ways = self._mirror.feed.photos.strategies
-        return ToLoad(self._feed, self._mirror.archive, image, held, known, ways)
+        validators = None if held is None else self._validators(image, held)
+        return ToLoad(self._feed, self._mirror.archive, image, held, known, validators, ways)
+
+    def _validators(self, image: Wanted, held: Held) -> Validators | None:
+        """Of the bytes in its place, when they are another version of what the address names."""
+        source_url, etag = held.row["source_url"], held.row["etag"]
+        if source_url == image.url:
+            return Validators(etag, held.row["last_modified"])
+        plain = self._mirror.source.without_version
+        if source_url is None or plain(source_url) != plain(image.url):
+            return None
+        # A weak tag, or a time, may be the same for other bytes.
+        return Validators(etag) if etag and not etag.startswith("W/") else None
 
     def _write(self, rows: list[FileRow]) -> None:
         if not rows:

@@ -98,6 +98,9 @@ class Transfer:
     def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
+        if self._main is None:  # no loop could be made: too many open files, say
+            self._thread.join()
+            self._note(self._done.popleft(), [])
         return self
 
     def __exit__(
@@ -201,17 +204,17 @@ class Transfer:
     # --- on the loop's thread -------------------------------------------------------------------
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            self._wake, self._room = asyncio.Event(), asyncio.Event()
-            try:
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                self._wake, self._room = asyncio.Event(), asyncio.Event()
                 runner.run(self._serve())
-            except (asyncio.CancelledError, KeyboardInterrupt):
-                pass
-            except BaseException as error:
-                self._finish(_Broken(error))
-            finally:
-                self._ready.set()
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            pass  # given up by end()
+        except BaseException as error:
+            self._finish(_Broken(error))
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         self._main = asyncio.current_task()

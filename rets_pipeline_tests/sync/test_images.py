@@ -189,6 +189,34 @@ def test_a_new_token_for_the_same_bytes_is_asked_for_conditionally(board: Board)
     board.assert_complete()
 
 
+@pytest.mark.parametrize(
+    ("etag", "shows", "asked_with"),
+    [('"7"', "a", '"7"'), ('W/"7"', "a", None), ('"7"', "b", None)],
+)
+def test_a_new_version_of_an_address_is_asked_for_conditionally(
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    sqlite_warehouse: Warehouse,
+    etag: str,
+    shows: str,
+    asked_with: str | None,
+) -> None:
+    """DDF's addresses hold the token: without it they name one resource, unless they do not."""
+    board = open_board(sqlite_warehouse, None)
+    dated = {"ETag": etag, "Last-Modified": "Sun, 01 Mar 2026 12:00:00 GMT"}
+    old, new = Photo("1", "a"), Photo("2", shows)
+    board.server.answers[old.path] = Answer(jpeg("a.jpg"), headers=dated)
+    board.publish([old])
+    board.run()
+    if asked_with is not None:
+        board.server.answers[new.path] = Answer(status=304)
+    board.publish([new])
+    counts = board.run()
+    assert board.server.headers_seen.get("if-none-match") == asked_with
+    assert "if-modified-since" not in board.server.headers_seen
+    assert (counts.unchanged, counts.stored) == ((0, 1) if asked_with is None else (1, 0))
+    board.assert_equal([new])
+
+
 def test_what_the_bytes_are_is_written_down(board: Board) -> None:
     board.server.answers[A.path] = Answer(
         jpeg("a.jpg"), headers={"ETag": '"7"', "Last-Modified": "Sun, 01 Mar 2026 12:00:00 GMT"}

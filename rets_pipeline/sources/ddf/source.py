@@ -21,6 +21,7 @@ from rets_pipeline.sources.base import (
     UnparsedRecord,
 )
 from rets_pipeline.sources.ddf import parse, people, placement, queries
+from rets_pipeline.sources.ddf.hashing import without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.records import record_head, record_key
 from rets_pipeline.sources.ddf.values import values_with_commas
@@ -142,6 +143,10 @@ class DdfSource(_Searches):
         """A province's two letters and the box around it."""
         code = province_code(province)
         return (code, BOXES[code]) if code else None
+
+    def without_version(self, url: str) -> str:
+        """Without the ticks behind ``TS``, which tell a browser to ask again."""
+        return without_ticks(url)
 
     def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
         """The same source, which keeps the server's own values with commas whole."""
