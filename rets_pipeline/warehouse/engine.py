@@ -124,6 +124,11 @@ def transaction(connection: sa.Connection) -> Iterator[sa.Connection]:
 
 
 def _engine(url: str) -> tuple[sa.Engine, Path | None]:
+    """The engine, and the file of SQLite.
+
+    Its errors hold no values of rows: Dagster keeps a failure for ever, and a gone listing must
+    leave nothing personal there.
+    """
     try:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -135,13 +140,13 @@ def _engine(url: str) -> tuple[sa.Engine, Path | None]:
         if not parsed.database or parsed.database == ":memory:":
             raise WarehouseError("DATABASE_URL: SQLite needs a file")
         path = Path(parsed.database)
-        engine = sa.create_engine(parsed.set(drivername="sqlite"))
+        engine = sa.create_engine(parsed.set(drivername="sqlite"), hide_parameters=True)
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine, path
     # A bare postgresql:// means psycopg 2 or 3 by SQLAlchemy's version; the loads need 3.
     parsed = parsed.set(drivername="postgresql+psycopg")
-    return sa.create_engine(parsed, pool_pre_ping=True), None
+    return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True), None
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

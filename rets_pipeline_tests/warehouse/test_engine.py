@@ -100,6 +100,16 @@ def test_any_spelling_of_a_driver_becomes_ours(tmp_path: Path) -> None:
     assert Warehouse(f"sqlite+other:///{tmp_path}/w").engine.driver == "pysqlite"
 
 
+def test_an_error_of_the_database_holds_no_values(warehouse: Warehouse) -> None:
+    """Dagster keeps what a failed step says, long after the listing in it is gone."""
+    with warehouse.writing() as connection:
+        _note(connection, SECRET)
+    with pytest.raises(sa.exc.IntegrityError) as told, warehouse.writing() as connection:
+        _note(connection, SECRET)
+    assert "INSERT INTO run_ledger" in str(told.value)
+    assert SECRET not in str(told.value).replace(str(told.value.orig), "")
+
+
 def _note(connection: sa.Connection, run_id: str) -> None:
     connection.execute(
         sa.insert(ledgers.run_ledger).values(
