@@ -19,6 +19,11 @@ from rets_pipeline.warehouse import migrate
 #: how long a writer on SQLite waits for another one
 _SQLITE_WAIT_MILLISECONDS = 60_000
 _WRITES = "rets_pipeline_writes"
+#: a server whose machine is gone answers nothing at all. By themselves a connection would be tried
+#: for two minutes, longer than a sensor may take that is to tell of it, and an answer be waited
+#: for two hours. An address may say otherwise (libpq's parameters).
+_SECONDS_TO_CONNECT = 10
+_SIGNS_OF_LIFE = {"keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "3"}
 
 
 class WarehouseError(Exception):
@@ -145,7 +150,9 @@ def _engine(url: str) -> tuple[sa.Engine, Path | None]:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine, path
     # A bare postgresql:// means psycopg 2 or 3 by SQLAlchemy's version; the loads need 3.
-    parsed = parsed.set(drivername="postgresql+psycopg")
+    defaults = {"connect_timeout": str(_SECONDS_TO_CONNECT), **_SIGNS_OF_LIFE}
+    missing = {name: value for name, value in defaults.items() if name not in parsed.query}
+    parsed = parsed.set(drivername="postgresql+psycopg").update_query_dict(missing)
     return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True), None
 
 
