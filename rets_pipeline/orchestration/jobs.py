@@ -60,7 +60,7 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
         dg.define_asset_job(
             naming.images_job(name),
             selection=_selection(name, naming.IMAGES),
-            tags=_tags(feed, "images"),
+            tags={**_tags(feed, "images"), naming.BESIDE_TAG: "images"},
             description="Bring the photos in step with the payloads. Runs beside syncs.",
         ),
         dg.define_asset_job(
