@@ -73,7 +73,8 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.replay_job(name),
             selection=_selection(name, naming.LISTINGS).without_checks(),
             config=replay_config(name),
-            tags=_tags(feed, "replay"),
+            # Tried again it would begin at its beginning, for as many hours.
+            tags={**_tags(feed, "replay"), active_runs.RETRIES_TAG: "0"},
             description="Load the archived pulls of chosen days again; needs no server.",
         ),
     ]
