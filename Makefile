@@ -21,7 +21,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # As `activate` would: dg warns when the active environment is not the project's.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo dev test test-fast test-nightly bench lint format clean
+.PHONY: help install demo dev test test-fast test-nightly bench screenshots lint format clean
 
 help: ## show this list
 	@echo "rets_pipeline: an exact mirror of MLS listings. Targets:"
@@ -52,6 +52,9 @@ test-nightly: lint ## those left to the night too, and hundreds of killed lives:
 bench: $(INSTALLED_TEST) ## every speed and size beside its limit, in one table (about ten minutes)
 	@test -d benchmarks/.peers || echo "python -m benchmarks --install-peers compares with others, too"
 	$(BIN)/python -m benchmarks $(BENCH)
+
+screenshots: $(INSTALLED_TEST) .env ## picture the UI for the README, from a demo of its own (needs a Chromium or npm)
+	$(BIN)/python -m rets_pipeline_tests.screenshots
 
 lint: $(INSTALLED_TEST) .env ## ruff, formatting, types, and the floors of the house
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ from pydantic import (
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
+_PAGE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[\w.~-]+)+")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUOTED = re.compile(r"'[^'<\\][^']+'")
 _FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
@@ -293,6 +294,9 @@ class Settings(BaseModel):
         archive_uri: ``file:///…``, a folder, or ``s3://bucket/prefix``.
         home: the folder for all that is kept when nothing else is configured.
         automation: whether schedules and sensors run as soon as they are deployed.
+        repository_url: where this software's repository is shown to people, such as
+            ``https://github.com/owner/name``; empty: the UI links to no code and no documents.
+        repository_branch: of the repository, that is deployed.
         webhook_url: where alerts are sent; None: nowhere. It is a secret: who has it can post.
         broken: feeds whose entries cannot be used: name to the fault in one line. The others are
             mirrored all the same; whoever asks for one of these gets its fault.
@@ -306,9 +310,22 @@ class Settings(BaseModel):
     archive_uri: str
     home: Path
     automation: bool = False
+    repository_url: str = ""
+    repository_branch: str = "main"
     webhook_url: str | None = Field(default=None, repr=False)
     broken: dict[str, str] = Field(default_factory=dict)
     event_log_days: int = Field(default=30, ge=1)
+
+    @field_validator("repository_url")
+    @classmethod
+    def _repository_is_a_page(cls, value: str) -> str:
+        if not value:
+            return value
+        page = _PAGE.fullmatch(value.removesuffix("/").removesuffix(".git"))
+        if page is None:
+            # Not quoted: addresses of repositories are often written with a token.
+            raise ValueError("RETS_PIPELINE_REPOSITORY: must be https://host/path, and no more")
+        return page.group()
 
     @model_validator(mode="after")
     def _database_is_supported(self) -> Settings:
@@ -359,8 +376,8 @@ class Settings(BaseModel):
         """Read ``RETS_PIPELINE_FEEDS`` (default ``feeds.yaml``) and the environment.
 
         Variables: ``RETS_PIPELINE_HOME``, ``RETS_PIPELINE_FEEDS``, ``RETS_PIPELINE_AUTOMATION``,
-        ``RETS_PIPELINE_WEBHOOK_URL``, ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``,
-        ``ARCHIVE_URI``.
+        ``RETS_PIPELINE_REPOSITORY``, ``RETS_PIPELINE_BRANCH``, ``RETS_PIPELINE_WEBHOOK_URL``,
+        ``RETS_PIPELINE_EVENT_LOG_DAYS``, ``DATABASE_URL``, ``ARCHIVE_URI``.
 
         Raises:
             SettingsError: a file or value cannot be used; an entry of one feed is :attr:`broken`.
@@ -378,6 +395,8 @@ class Settings(BaseModel):
                 archive_uri=environ.get("ARCHIVE_URI") or str(home / "archive"),
                 home=home,
                 automation=_flag(environ, "RETS_PIPELINE_AUTOMATION"),
+                repository_url=environ.get("RETS_PIPELINE_REPOSITORY", ""),
+                repository_branch=environ.get("RETS_PIPELINE_BRANCH") or "main",
                 webhook_url=environ.get("RETS_PIPELINE_WEBHOOK_URL") or None,
                 event_log_days=_days(environ, "RETS_PIPELINE_EVENT_LOG_DAYS", 30),
             )

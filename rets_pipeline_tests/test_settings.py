@@ -487,3 +487,41 @@ def test_a_feed_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -
     empty = found.model_copy(update={"feeds": {}})
     with pytest.raises(SettingsError, match=r"\(it has: none\)"):
         empty.feed("board")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("https://github.com/owner/name", "https://github.com/owner/name"),
+        ("https://github.com/owner/name.git", "https://github.com/owner/name"),
+        ("https://code.example:8443/a/b-c/d_e/", "https://code.example:8443/a/b-c/d_e"),
+    ],
+)
+def test_the_repository_that_the_ui_links_to(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "feeds.yaml"
+    path.write_text("feeds: {}", encoding="utf-8")
+    environ = {"RETS_PIPELINE_FEEDS": str(path), "RETS_PIPELINE_REPOSITORY": text}
+    found = Settings.from_env({**environ, "RETS_PIPELINE_BRANCH": ""})
+    assert found.repository_url == expected
+    assert found.repository_branch == "main"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ghp_token123@github.com/owner/name",
+        "https://user:token123@github.com/owner/name",
+        "git@github.com:owner/token123.git",
+        "javascript:token123",
+        "https://github.com/owner/name?token123",
+        "https://github.com/owner/na)me[token123",
+    ],
+)
+def test_a_repository_that_is_no_page_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "feeds.yaml"
+    path.write_text("feeds: {}", encoding="utf-8")
+    environ = {"RETS_PIPELINE_FEEDS": str(path), "RETS_PIPELINE_REPOSITORY": text}
+    with pytest.raises(SettingsError, match="RETS_PIPELINE_REPOSITORY") as refused:
+        Settings.from_env(environ)
+    assert "token123" not in str(refused.value)

@@ -13,12 +13,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from rets_pipeline.sources.ddf import mapping as ddf
-from rets_pipeline.sources.ddf.mapping import Group, Rule
+from rets_pipeline.sources.ddf import placement
+from rets_pipeline.sources.ddf.mapping import Rule
+from rets_pipeline.sources.ddf.placement import Placed
 from rets_pipeline.sources.ddf.values import LOOKUP_VALUES_WITH_COMMAS
 from rets_pipeline.warehouse import tables
 from rets_pipeline.warehouse.types import UtcTimestamp
 
 _WEB_API, _OWN = "DDF Web API: ", ("DDF: ", "rets_pipeline: ")
+#: of a rule whose text goes to several columns
+_PARTS = {"unit": "its unit", "text": "as it came"}
 _HEAD = """\
 # Where everything in a DDF record goes
 
@@ -78,9 +82,7 @@ class Place:
 
 def places() -> list[Place]:
     """Every place that the rules name, in their order."""
-    return [
-        place for root, group in ddf.RECORDS.items() for place in _places(group, root, group.table)
-    ]
+    return [_place(placed) for root in ddf.RECORDS for placed in placement.placed(root)]
 
 
 def lines() -> Iterator[str]:
@@ -125,37 +127,15 @@ def markdown() -> str:
     return "".join(parts)
 
 
-def _places(group: Group, path: str, rest: str) -> Iterator[Place]:
-    rest = group.rest_table or rest
-    for rule in group.rules:
-        yield from _rule_places(rule, group, _joined(path, rule.path), rest)
-    for kept in group.kept:
-        yield Place(_joined(path, kept), rest, "source_fields", "", "json", "as it came")
-    for inner in group.groups:
-        own = inner.table.partition(".")[0]
-        yield from _places(inner, f"{path}/{inner.path}", own if inner.rest_table is None else rest)
-
-
-def _joined(path: str, last: str) -> str:
-    return path if last == "." else f"{path}/{last}"
-
-
-def _rule_places(rule: Rule, group: Group, path: str, rest: str) -> Iterator[Place]:
-    table, _, listed = group.table.partition(".")
-    if rule.uncompared:
-        yield Place(path, rest, "uncompared_fields", "", "json", "as it came, not compared")
-        return
-    if listed:
-        column = f"{listed}[].{rule.column}"
-        yield Place(path, table, column, _reso(table, listed), "json", _conversion(rule))
-        return
-    yield Place(
-        path, table, rule.column, _reso(table, rule.column), _type(table, rule.column),
-        _conversion(rule),
-    )  # fmt: skip
-    for other, what in ((rule.unit_column, "its unit"), (rule.text_column, "as it came")):
-        if other is not None:
-            yield Place(path, table, other, _reso(table, other), _type(table, other), what)
+def _place(placed: Placed) -> Place:
+    table, column, rule = placed.table, placed.column, placed.rule
+    if rule is None or placed.part == "uncompared":
+        words = "as it came" if rule is None else "as it came, not compared"
+        return Place(placed.path, table, column, "", "json", words)
+    name = column if placed.inside is None else f"{column}[].{placed.inside}"
+    kind = _type(table, column) if placed.inside is None else "json"
+    words = _PARTS.get(placed.part) or _conversion(rule)
+    return Place(placed.path, table, name, _reso(table, column), kind, words)
 
 
 def _conversion(rule: Rule) -> str:

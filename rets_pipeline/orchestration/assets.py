@@ -5,6 +5,7 @@ and reports what it did. What does not: the steps themselves.
 """
 
 # No postponed annotations here: Dagster reads the types of `context` and `config` at once.
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from datetime import date
@@ -15,16 +16,16 @@ from types import MappingProxyType
 import dagster as dg
 from pydantic import Field
 
-from rets_pipeline.orchestration import metadata, naming, partitions, steps
+from rets_pipeline.orchestration import columns, metadata, naming, partitions, steps
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import DOCUMENTATION, Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
 from rets_pipeline.orchestration.io_managers import Stream
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.sync import apply, changes, delete, images, master, pull
+from rets_pipeline.sources.registry import source_for
+from rets_pipeline.sync import apply, changes, delete, images, master, pull, shown
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.master import MasterList
-from rets_pipeline.warehouse import tables
 from rets_pipeline.warehouse.resources import LISTINGS
 
 
@@ -86,7 +87,7 @@ def _listing_master_list(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         io_manager_key=naming.io_manager(feed.name, naming.MASTER_LIST),
         kinds={"rets", "xml", "parquet", kinds.archive},
         description=f"Every key that the server of `{feed.name}` offers now, with its "
-        f"modification timestamp: complete, or the run fails. {DOCUMENTATION}",
+        f"modification timestamp: complete, or the run fails.",
     )
     def listing_master_list(context: dg.AssetExecutionContext) -> Stream:
         return Stream(steps.master_list(context, mirror_of(context, feed.name), LISTINGS))
@@ -104,16 +105,21 @@ def _listing_changes(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         kinds={"parquet", kinds.database, kinds.archive},
         freshness_policy=partitions.freshness(feed.cadence_minutes),
         description="The master list compared with what the warehouse holds: keys that are new, "
-        "changed (a timestamp that differs, backwards too), tried again, or gone. "
-        f"{DOCUMENTATION}",
+        "changed (a timestamp that differs, backwards too), tried again, or gone. ",
     )
     def listing_changes(context: dg.AssetExecutionContext, master_list: MasterList) -> Stream:
         mirror = mirror_of(context, feed.name)
 
         def differences() -> Iterator[changes.Changes]:
-            counts = changes.ChangeCounts()
+            counts, started = changes.ChangeCounts(), time.monotonic()
             yield from changes.compare(mirror, master_list, counts)
-            context.add_asset_metadata(metadata.change_set(counts))
+            context.add_asset_metadata(
+                metadata.change_set(
+                    counts,
+                    on_server=master_list.pull.records or 0,
+                    seconds=time.monotonic() - started,
+                )
+            )
 
         return Stream(differences())
 
@@ -130,30 +136,44 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         partitions_def=partitions.daily(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         kinds={"rets", "xml", kinds.archive},
+        metadata=columns.raw_columns(source_for(feed.source)),
         description="Pages of listings that the warehouse lacks or holds differently, byte for "
-        "byte as received, grouped by the UTC day of their modification timestamp. "
-        f"{DOCUMENTATION}",
+        "byte as received, grouped by the UTC day of their modification timestamp. ",
     )
     def raw_listings(context: dg.AssetExecutionContext, config: RawListingsConfig) -> Stream:
         mirror, days = mirror_of(context, feed.name), partitions.days_of(context)
+        started = time.monotonic()
         with as_failures():
             newest, fetched = master.fresh(mirror)
             plan = pull.plan(mirror, newest, None if config.scope is Scope.ALL else days)
         if fetched:
             steps.report_master_list(context, feed.name, newest)
         steps.planned(context, plan)
+        planning = time.monotonic() - started
 
         def downloads() -> Iterator[pull.Download]:
             stored: dict[date, list[pull.Stored]] = defaultdict(list)
+            seconds: dict[date, float] = {}
             with as_failures():
-                for download in pull.fetch(mirror, plan):
+                fetched = pull.fetch(mirror, plan)
+                for download in steps.timed(fetched, seconds, lambda item: item.day):
                     yield download
                     assert download.stored is not None
                     assert download.day is not None
                     stored[download.day].append(download.stored)
-            done = {day: metadata.raw(stored[day]) for day in stored}
-            of_run = metadata.left_over(plan)
-            _report(context, days, done, unfinished=plan.left_over.keys(), of_run=of_run)
+            done = {
+                day: metadata.raw(stored[day], planning=planning, fetching=seconds.get(day, 0))
+                for day in stored
+            }
+            empty = metadata.raw([], planning=planning)
+            _report(
+                context,
+                days,
+                done,
+                empty,
+                unfinished=plan.left_over.keys(),
+                of_run=metadata.left_over(plan),
+            )
             steps.note_pulls(mirror, plan, chain.from_iterable(stored.values()))
 
         return Stream(downloads())
@@ -171,13 +191,10 @@ def _listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         partitions_def=partitions.daily(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         kinds={"sqlalchemy", kinds.database},
-        metadata={
-            "dagster/column_schema": metadata.column_schema(tables.property_),
-            "dagster/table_name": tables.property_.name,
-        },
+        metadata=columns.loaded_columns(feed.name, LISTINGS, source_for(feed.source)),
         description="Listings in the warehouse, typed and named after the RESO Data Dictionary: "
         f"{metadata.tables_of_listings()}. Each pull is loaded in one transaction together with "
-        f"its ledger rows. {DOCUMENTATION}",
+        f"its ledger rows.",
     )
     def listings(context: dg.AssetExecutionContext, config: ListingsConfig) -> Stream:
         mirror, days = mirror_of(context, feed.name), partitions.days_of(context)
@@ -186,12 +203,23 @@ def _listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
 
         def parsed_pulls() -> Iterator[apply.ParsedPull]:
             applied: dict[date, list[apply.ParsedPull]] = defaultdict(list)
+            seconds: dict[date, float] = {}
             with as_failures():
-                for parsed in apply.parse(mirror, due, replay=config.replay):
+                parse = apply.parse(mirror, due, replay=config.replay)
+                for parsed in steps.timed(parse, seconds, lambda item: item.day):
                     yield parsed
                     applied[parsed.day].append(parsed)
-            _report(context, days, {day: metadata.loads(applied[day]) for day in applied})
+            rows = shown.rows(mirror)
+            done = {
+                day: metadata.loads(applied[day], rows=rows, loading=seconds.get(day, 0))
+                for day in applied
+            }
+            _report(context, days, done, metadata.loads([], rows=rows))
             every = [parsed for day in applied.values() for parsed in day]
+            context.add_asset_metadata(
+                metadata.listings_shown(shown.listings(mirror), shown.new_on_map(mirror, every)),
+                partition_key=days.last.isoformat(),
+            )
             steps.note_load(mirror, LISTINGS, every)
             steps.fail_for(mirror, every)
 
@@ -204,6 +232,7 @@ def _report(
     context: dg.AssetExecutionContext,
     days: DayRange,
     found: dict[date, metadata.Metadata],
+    empty: metadata.Metadata,
     unfinished: Collection[date | None] = (),
     of_run: metadata.Metadata = MappingProxyType({}),
 ) -> None:
@@ -211,10 +240,10 @@ def _report(
 
     Args:
         found: by day.
+        empty: of a day on which nothing was done.
         unfinished: days of which something is left for the next run.
         of_run: what belongs to no day; each gets it.
     """
-    empty = metadata.raw([]) if context.asset_key.path[-1] == naming.RAW else metadata.loads([])
     for day in days:
         context.add_asset_metadata(
             {**found.get(day, empty), **of_run}, partition_key=day.isoformat()
@@ -237,18 +266,22 @@ def _deleted_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         naming.rets_pool(feed.name),
         deps=[naming.asset_key(feed.name, naming.CHANGES)],
         kinds={kinds.database},
+        freshness_policy=partitions.freshness(feed.cadence_minutes),
         description="Listings that the newest complete master list lacks leave the tables, and a "
         f"tombstone with keys and times remains. The guard: {feed.deletion_guard.keys} listings "
-        f"and {feed.deletion_guard.share:.0%}; beyond both nothing is deleted. {DOCUMENTATION}",
+        f"and {feed.deletion_guard.share:.0%}; beyond both nothing is deleted.",
     )
     def deleted_listings(
         context: dg.AssetExecutionContext, config: DeletedListingsConfig
     ) -> dg.MaterializeResult[None]:
+        started = time.monotonic()
         with as_failures():
             deleted = delete.delete_gone(
                 mirror_of(context, feed.name), allowed=config.allow_deletions
             )
-        return dg.MaterializeResult(metadata=metadata.deletions(deleted))
+        return dg.MaterializeResult(
+            metadata=metadata.deletions(deleted, time.monotonic() - started)
+        )
 
     return deleted_listings
 
@@ -261,11 +294,12 @@ def _listing_images(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         deps=[naming.asset_key(feed.name, naming.LISTINGS)],
         kinds={"jpeg", kinds.archive, kinds.database},
         description="Photos in step with the payloads: a bounded batch of images that are "
-        f"missing, changed or gone. Needs no RETS session. {DOCUMENTATION}",
+        "missing, changed or gone. Needs no RETS session.",
     )
     def listing_images(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        started = time.monotonic()
         with as_failures():
             counts = images.mirror_images(mirror_of(context, feed.name))
-        return dg.MaterializeResult(metadata=metadata.images(counts))
+        return dg.MaterializeResult(metadata=metadata.images(counts, time.monotonic() - started))
 
     return listing_images

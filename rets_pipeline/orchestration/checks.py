@@ -9,6 +9,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import metadata, naming
 from rets_pipeline.orchestration.people import people
+from rets_pipeline.orchestration.quality_checks import quality_checks
 from rets_pipeline.orchestration.resources import opened
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import audit
@@ -18,6 +19,7 @@ from rets_pipeline.warehouse.resources import LISTINGS, Resource
 def feed_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
     """The checks of a feed."""
     return [
+        *quality_checks(feed),
         _keys_match_server(feed, "keys_match_server", LISTINGS, naming.DELETED),
         _images_complete(feed),
         *(

@@ -7,7 +7,8 @@ and tests. What does not: the definitions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ from rets_pipeline.orchestration.alerts import alerts_sensor
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.orchestration.checks import feed_checks
+from rets_pipeline.orchestration.documentation import explained
 from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
@@ -50,27 +52,16 @@ def build_defs(
     shared = {"progress": LoggedProgress(), **(resource_overrides or {})}
     # Wrapped once: Dagster takes what it wraps for each feed anew for different resources.
     wrapped = {name: _as_definition(resource) for name, resource in shared.items()}
-    assets = [
-        asset
-        for feed in feeds
-        for asset in dg.with_resources(
-            [
-                *feed_assets(feed, kinds),
-                geocoded_addresses(feed, kinds),
-                *people_assets(feed, kinds),
-                *reconcile_assets(feed, kinds),
-                *feed_checks(feed),
-            ],
-            {**_resources(settings, feed), **wrapped},
-        )
-    ]
+    parts = [_Part.of(feed, settings, kinds, wrapped) for feed in feeds]
     broken = list(broken_feeds(settings.broken, set(settings.feeds)))
-    assets += [feed.asset() for feed in broken]
     return dg.Definitions(
-        assets=[asset for asset in assets if not isinstance(asset, dg.AssetChecksDefinition)],
-        asset_checks=[asset for asset in assets if isinstance(asset, dg.AssetChecksDefinition)],
+        assets=[
+            *(asset for part in parts for asset in part.assets),
+            *(feed.asset() for feed in broken),
+        ],
+        asset_checks=[check for part in parts for check in part.checks],
         jobs=[
-            *(job for feed in feeds for job in (*feed_jobs(feed), addresses_job(feed))),
+            *(job for part in parts for job in part.jobs),
             *(feed.job() for feed in broken),
             event_log_job(settings.event_log_days),
         ],
@@ -92,6 +83,39 @@ def build_defs(
         ],
         executor=dg.in_process_executor,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Assets, checks and jobs of one feed."""
+
+    assets: list[dg.AssetsDefinition]
+    checks: list[dg.AssetChecksDefinition]
+    jobs: list[dg.JobDefinition]
+
+    @classmethod
+    def of(
+        cls, feed: FeedConfig, settings: Settings, kinds: Kinds, shared: Mapping[str, Any]
+    ) -> Self:
+        """Jobs are resolved among the feed's own assets.
+
+        Among those of all feeds, Dagster looks at every asset for every job: with fifty feeds
+        that alone takes seconds.
+        """
+        resources = {**_resources(settings, feed), **shared}
+        produced = [
+            *feed_assets(feed, kinds),
+            geocoded_addresses(feed, kinds),
+            *people_assets(feed, kinds),
+            *reconcile_assets(feed, kinds),
+        ]
+        assets = list(dg.with_resources(explained(produced, settings), resources))
+        checks = list(dg.with_resources(feed_checks(feed), resources))
+        jobs = [*feed_jobs(feed), addresses_job(feed)]
+        alone = dg.Definitions(
+            assets=assets, asset_checks=checks, jobs=jobs, executor=dg.in_process_executor
+        )
+        return cls(assets, checks, [alone.resolve_job_def(job.name) for job in jobs])
 
 
 def _resources(settings: Settings, feed: FeedConfig) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import active_runs, metadata, naming
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import DOCUMENTATION, Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import addresses
@@ -34,7 +34,7 @@ def geocoded_addresses(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         kinds={"geopy", kinds.database},
         description="Coordinates in step with the addresses: a bounded batch of listings whose "
         "payload has none that can be right. Each address is asked for once, of "
-        f"{asked or 'nobody'}. Needs no RETS session. {DOCUMENTATION}",
+        f"{asked or 'nobody'}. Needs no RETS session.",
     )
     def geocoded_addresses(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with as_failures():

@@ -45,11 +45,12 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
         ),
         dg.define_asset_job(
             naming.reconcile_job(name),
-            selection=_selection(name, *naming.SYNC_ASSETS, naming.AUDITS),
+            selection=_selection(name, *naming.SYNC_ASSETS, naming.AUDITS)
+            | naming.nightly_checks(name),
             config=sync_config(name),
             tags=_tags(feed, "reconcile"),
             description="A sync, and audits after it: a rotating sample fetched again, parity "
-            "key by key, orphan and vanished blobs.",
+            "key by key, orphan and vanished blobs, and the checks that read whole tables.",
         ),
         dg.define_asset_job(
             naming.retention_job(name),
@@ -128,7 +129,9 @@ def replay_config(feed: str) -> dict[str, Any]:
 
 
 def _selection(feed: str, *names: str) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(*(naming.asset_key(feed, name) for name in names))
+    """The assets with their checks, but for those of the night."""
+    assets = dg.AssetSelection.assets(*(naming.asset_key(feed, name) for name in names))
+    return assets - naming.nightly_checks(feed)
 
 
 def _tags(feed: FeedConfig, kind: str) -> dict[str, str]:

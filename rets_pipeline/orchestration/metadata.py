@@ -10,18 +10,19 @@ finds nothing to do, would set the day's rows to 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as sa
 
+from rets_pipeline.orchestration import pictures
 from rets_pipeline.sync import apply
 from rets_pipeline.sync.changes import ChangeCounts
 from rets_pipeline.sync.delete import Deleted
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.sync.pull import Plan, Stored
+from rets_pipeline.sync.shown import Map
 from rets_pipeline.warehouse import tables
+from rets_pipeline.warehouse.preview import Preview
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 Metadata = Mapping[str, Any]
@@ -55,8 +56,13 @@ def master_list(
     }
 
 
-def change_set(counts: ChangeCounts) -> Metadata:
-    """Of one comparison, with a table of its days."""
+def change_set(counts: ChangeCounts, *, on_server: int, seconds: float) -> Metadata:
+    """Of one comparison, with a table of its days.
+
+    Args:
+        on_server: keys in the master list.
+        seconds: that it took.
+    """
     kinds = ("new", "changed", "retry", "gone")
     shown = sorted(counts.days, reverse=True)[:_DAYS_SHOWN]
     lines = [
@@ -71,14 +77,25 @@ def change_set(counts: ChangeCounts) -> Metadata:
     if hidden > 0:
         lines.append(f"\n{hidden} more days")
     return {
-        **numbers(**{kind: counts.kinds[kind] for kind in kinds}),
+        **numbers(
+            **{kind: counts.kinds[kind] for kind in kinds},
+            unchanged=max(0, on_server - sum(counts.kinds[kind] for kind in kinds[:3])),
+            seconds=round(seconds, 3),
+        ),
         "dagster/row_count": counts.kinds.total(),
         "days": dg.MetadataValue.md("\n".join(lines) if counts.days else "nothing differs"),
     }
 
 
-def raw(pulls: list[Stored], resource: Resource = LISTINGS) -> Metadata:
-    """Of some pulls: those of one day, or of one run."""
+def raw(
+    pulls: list[Stored], resource: Resource = LISTINGS, *, planning: float = 0, fetching: float = 0
+) -> Metadata:
+    """Of some pulls: those of one day, or of one run.
+
+    Args:
+        planning: seconds until it was known what to ask for; of the whole run.
+        fetching: seconds of the requests, and of writing their answers.
+    """
     return {
         **numbers(
             pulls=len(pulls),
@@ -86,6 +103,8 @@ def raw(pulls: list[Stored], resource: Resource = LISTINGS) -> Metadata:
             not_returned=sum(stored.not_returned for stored in pulls),
             requests=sum(stored.requests for stored in pulls),
             bytes=sum(stored.size for stored in pulls),
+            seconds_planning=round(planning, 3),
+            seconds_fetching=round(fetching, 3),
         ),
         "archive": ", ".join(stored.pull.archive_prefix for stored in pulls) or "nothing to fetch",
     }
@@ -96,10 +115,15 @@ def left_over(plan: Plan) -> Metadata:
     return numbers(left_over=plan.left_over.total())
 
 
-def loads(pulls: list[apply.ParsedPull]) -> Metadata:
-    """Of some loads: those of one day, or of one run."""
+def loads(pulls: list[apply.ParsedPull], *, rows: int, loading: float = 0) -> Metadata:
+    """Of some loads: those of one day, or of one run.
+
+    Args:
+        rows: of the table, now.
+        loading: seconds of reading and writing them.
+    """
     counts = apply.total(pulls)
-    return numbers(
+    found = numbers(
         pulls=len(pulls),
         pulls_failed=sum(parsed.counts is None for parsed in pulls),
         new=counts.new,
@@ -109,36 +133,30 @@ def loads(pulls: list[apply.ParsedPull]) -> Metadata:
         quarantined=counts.quarantined,
         not_returned=counts.not_returned,
         value_problems=counts.value_problems,
+        seconds_loading=round(loading, 3),
+    )
+    return {**found, "dagster/row_count": rows}
+
+
+def deletions(deleted: Deleted, seconds: float) -> Metadata:
+    """Of one deletion, which took so many seconds."""
+    return numbers(
+        gone=deleted.keys, live_before=deleted.live_before, seconds_deleting=round(seconds, 3)
     )
 
 
-def deletions(deleted: Deleted) -> Metadata:
-    """Of one deletion."""
-    return numbers(gone=deleted.keys, live_before=deleted.live_before)
+def images(counts: ImageCounts, seconds: float) -> Metadata:
+    """Of one image run, which took so many seconds."""
+    found = {name: getattr(counts, name) for name in ImageCounts.__slots__}
+    return numbers(**found, seconds=round(seconds, 3))
 
 
-def images(counts: ImageCounts) -> Metadata:
-    """Of one image run."""
-    return numbers(**{name: getattr(counts, name) for name in ImageCounts.__slots__})
-
-
-@cache
-def column_schema(table: sa.Table) -> dg.TableSchema:
-    """The columns of a table with their RESO names."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=column.name,
-                type=str(column.type.compile(dialect=_POSTGRES)),
-                description=column.comment,
-                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
-            )
-            for column in table.columns
-        ]
-    )
-
-
-_POSTGRES = sa.dialects.postgresql.dialect()  # type: ignore[no-untyped-call]
+def listings_shown(listings: list[Preview], new: Map) -> Metadata:
+    """What people look at: some listings, and the new ones on a map."""
+    return {
+        "preview": dg.MetadataValue.md(pictures.preview(listings)),
+        "new_coordinates": dg.MetadataValue.md(pictures.map_of(new)),
+    }
 
 
 def tables_of_listings() -> str:

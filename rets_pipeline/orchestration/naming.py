@@ -32,6 +32,17 @@ SETTINGS = "settings"
 SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
 
 
+#: checks of ``listings`` that read whole tables: no part of a sync, but of the night's reconcile
+NIGHTLY_CHECKS = ("coordinates_in_province", "no_orphan_children", "null_shares")
+
+
+def nightly_checks(feed: str) -> dg.AssetSelection:
+    """The checks of a feed that belong to the night."""
+    return dg.AssetSelection.checks(
+        *(dg.AssetCheckKey(asset_key(feed, LISTINGS), name) for name in NIGHTLY_CHECKS)
+    )
+
+
 def master_list(resource: Resource) -> str:
     """The asset of a resource's keys."""
     return resource.master_list_folder

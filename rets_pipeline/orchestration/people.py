@@ -5,19 +5,21 @@ the same three. What does not: the steps themselves.
 """
 
 # No postponed annotations here: Dagster reads the types of `context` and `config` at once.
+import time
 from collections.abc import Iterator
 
 import dagster as dg
 from pydantic import Field
 
-from rets_pipeline.orchestration import metadata, naming, partitions, steps
+from rets_pipeline.orchestration import columns, metadata, naming, partitions, steps
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import DOCUMENTATION, Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
 from rets_pipeline.orchestration.io_managers import Stream
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
+from rets_pipeline.sources.base import ResourceSource
 from rets_pipeline.sources.registry import source_for
-from rets_pipeline.sync import apply, delete, master, pull
+from rets_pipeline.sync import apply, delete, master, pull, shown
 from rets_pipeline.sync.mirror import others_of
 from rets_pipeline.warehouse.resources import Resource
 
@@ -43,6 +45,10 @@ def people(feed: FeedConfig) -> list[Resource]:
     return others_of(source_for(feed.source, culture=feed.culture))
 
 
+def _read(feed: FeedConfig, resource: Resource) -> ResourceSource:
+    return source_for(feed.source, culture=feed.culture).others[resource.name]
+
+
 def people_assets(feed: FeedConfig, kinds: Kinds) -> list[dg.AssetsDefinition]:
     """Master list, pulls and rows of each such resource, in the order of the flow."""
     return [
@@ -63,7 +69,7 @@ def _master_list(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.Asset
         kinds={"rets", "xml", "parquet", kinds.archive},
         freshness_policy=partitions.freshness(feed.members_cadence_minutes),
         description=f"Every key of {resource.kind} that the server of `{feed.name}` offers now, "
-        f"with its modification timestamp: complete, or the run fails. {DOCUMENTATION}",
+        f"with its modification timestamp: complete, or the run fails.",
     )
     def people_master_list(context: dg.AssetExecutionContext) -> Stream:
         return Stream(steps.master_list(context, mirror_of(context, feed.name), resource))
@@ -81,27 +87,35 @@ def _raw(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinit
         io_manager_key=naming.io_manager(feed.name, name),
         deps=[naming.asset_key(feed.name, naming.master_list(resource))],
         kinds={"rets", "xml", kinds.archive},
+        metadata=columns.raw_columns(_read(feed, resource)),
         description=f"Pages of {resource.kind} that the warehouse lacks or holds differently, "
-        f"byte for byte as received. {DOCUMENTATION}",
+        f"byte for byte as received.",
     )
     def raw_people(context: dg.AssetExecutionContext) -> Stream:
-        mirror = mirror_of(context, feed.name)
+        mirror, started = mirror_of(context, feed.name), time.monotonic()
         with as_failures():
             newest, fetched = master.fresh(mirror, resource)
             plan = pull.plan(mirror, newest)
         if fetched:
             steps.report_master_list(context, feed.name, newest)
         steps.planned(context, plan)
+        planning = time.monotonic() - started
 
         def downloads() -> Iterator[pull.Download]:
             stored: list[pull.Stored] = []
+            seconds: dict[None, float] = {}
             with as_failures():
-                for download in pull.fetch(mirror, plan):
+                for download in steps.timed(pull.fetch(mirror, plan), seconds, lambda _: None):
                     yield download
                     assert download.stored is not None
                     stored.append(download.stored)
             context.add_asset_metadata(
-                {**metadata.raw(stored, resource), **metadata.left_over(plan)}
+                {
+                    **metadata.raw(
+                        stored, resource, planning=planning, fetching=seconds.get(None, 0)
+                    ),
+                    **metadata.left_over(plan),
+                }
             )
             steps.note_pulls(mirror, plan, stored)
 
@@ -118,15 +132,13 @@ def _loaded(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefi
         io_manager_key=naming.io_manager(feed.name, resource.kind),
         deps=[naming.asset_key(feed.name, naming.raw(resource))],
         kinds={"sqlalchemy", kinds.database},
-        metadata={
-            "dagster/column_schema": metadata.column_schema(resource.table),
-            "dagster/table_name": resource.table.name,
-        },
+        freshness_policy=partitions.freshness(feed.members_cadence_minutes),
+        metadata=columns.loaded_columns(feed.name, resource, _read(feed, resource)),
         description=f"Rows of `{resource.table.name}` with their phones and websites, typed and "
         "named after the RESO Data Dictionary. Each pull is loaded in one transaction together "
         "with its ledger rows; then what the newest complete master list lacks leaves the "
         "tables, unless the deletion guard trips. What a listing says of one never replaces "
-        f"these rows. {DOCUMENTATION}",
+        f"these rows.",
     )
     def loaded_people(context: dg.AssetExecutionContext, config: PeopleConfig) -> Stream:
         mirror = mirror_of(context, feed.name)
@@ -139,13 +151,22 @@ def _loaded(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefi
 
         def parsed_pulls() -> Iterator[apply.ParsedPull]:
             applied: list[apply.ParsedPull] = []
+            seconds: dict[None, float] = {}
             with as_failures():
-                for parsed in apply.parse(mirror, due, resource, replay=config.replay):
+                parse = apply.parse(mirror, due, resource, replay=config.replay)
+                for parsed in steps.timed(parse, seconds, lambda _: None):
                     yield parsed
                     applied.append(parsed)
                 steps.note_load(mirror, resource, applied)
+                started = time.monotonic()
                 deleted = delete.delete_gone(mirror, resource, allowed=config.allow_deletions)
-            context.add_asset_metadata({**metadata.loads(applied), **metadata.deletions(deleted)})
+            deleting, rows = time.monotonic() - started, shown.rows(mirror, resource)
+            context.add_asset_metadata(
+                {
+                    **metadata.loads(applied, rows=rows, loading=seconds.get(None, 0)),
+                    **metadata.deletions(deleted, deleting),
+                }
+            )
             steps.fail_for(mirror, applied)
 
         return Stream(parsed_pulls())

@@ -12,7 +12,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import metadata, naming, steps
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import DOCUMENTATION, Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
@@ -50,7 +50,7 @@ def _listing_audits(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         description=f"Audits after a sync: {feed.reconcile.sample:.2%} of the keys, those fetched "
         "the longest ago, are fetched and loaded again; every key is compared with the newest "
         "master lists; blobs that no row names go when they are older than a day, and photos "
-        f"whose blobs have vanished are marked to be fetched again. {DOCUMENTATION}",
+        f"whose blobs have vanished are marked to be fetched again.",
     )
     # With checks Dagster takes the class for several outputs unless it is named without its type.
     def listing_audits(
@@ -78,8 +78,7 @@ def _retention(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
         description="What nobody needs any more is gone: raw pulls that nothing live came from, "
         f"{ages.pull_days} days after the request, or {ages.gone_pull_days} days after their "
         "listings are gone; raw master lists but the newest, those of the last day, and one of "
-        f"each of {ages.master_list_days} days; tombstones after {ages.tombstone_days} days. "
-        f"{DOCUMENTATION}",
+        f"each of {ages.master_list_days} days; tombstones after {ages.tombstone_days} days.",
     )
     def pruned(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with as_failures():

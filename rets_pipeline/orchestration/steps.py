@@ -7,7 +7,8 @@ not: assets, and the steps of the sync themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -41,6 +42,23 @@ def master_list(
             seconds=time.monotonic() - started,
         )
     )
+
+
+_Item = TypeVar("_Item")
+
+
+def timed(
+    items: Iterable[_Item], seconds: dict[Any, float], key: Callable[[_Item], object]
+) -> Iterator[_Item]:
+    """The same items; the seconds until the next one is asked for are added up by their keys.
+
+    Whoever draws an item does the work: an I/O manager fetches, reads and writes what is in it.
+    """
+    for item in items:
+        started = time.monotonic()
+        yield item
+        whose = key(item)
+        seconds[whose] = seconds.get(whose, 0.0) + time.monotonic() - started
 
 
 def planned(context: dg.AssetExecutionContext, plan: pull.Plan) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rets_pipeline.geocoding.provinces import Box
+
 if TYPE_CHECKING:  # Arrow is slow to import
     from rets_pipeline.sources.master_list import Batch
 
@@ -137,6 +139,21 @@ class Search:
     attributes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SourceElement:
+    """One value that a server's records may hold, and where it goes.
+
+    Attributes:
+        path: from the record's root element, such as ``PropertyDetails/Address/City``.
+        columns: table and column of each place that it feeds.
+        lookup: the server's name of the list that its values are from, where it has several.
+    """
+
+    path: str
+    columns: tuple[tuple[str, str], ...]
+    lookup: str | None = None
+
+
 class ResourceSource(Protocol):
     """How one resource of a server is asked for and read."""
 
@@ -164,6 +181,10 @@ class ResourceSource(Protocol):
 
     def detail_key(self, attributes: Mapping[str, str]) -> str | None:
         """The key of a detail record, from its root element's attributes."""
+        ...
+
+    def elements(self) -> Sequence[SourceElement]:
+        """All that is known to stand in a detail record; more may come."""
         ...
 
     def head(self, record: bytes) -> RecordHead:
@@ -198,6 +219,13 @@ class Source(ResourceSource, Protocol):
 
         Args:
             lookups: the texts of all values, by the lookup's name.
+        """
+        ...
+
+    def bounds(self, province: str | None) -> tuple[str, Box] | None:
+        """A province's short name and the box around it, by a record's word for it.
+
+        None when nothing is known of such a province.
         """
         ...
 

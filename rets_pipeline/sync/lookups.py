@@ -60,6 +60,12 @@ def teach(mirror: Mirror) -> None:
         mirror.source = mirror.source.taught(kept["lookups"])
 
 
+def kept(mirror: Mirror) -> Lookups:
+    """What the server's lookups had when it was asked last; empty when it never was."""
+    found = _kept(mirror)
+    return found["lookups"] if found is not None else {}
+
+
 def _values(metadata: Metadata) -> dict[str, list[str]]:
     """All values by lookup; resources that share a lookup's name share its values."""
     found: dict[str, list[str]] = {}

@@ -12,7 +12,7 @@ from rets_pipeline.warehouse.resources import MEMBERS, OFFICES
 from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server
 from rets_pipeline_tests.end_to_end.people import assert_equal_people, held
 
-CHECKS = {"members_match_server": True, "offices_match_server": True}
+CHECKS = {"members_match_server": True, "offices_match_server": True, "quarantine_empty": True}
 
 
 def test_members_and_offices_from_an_empty_warehouse_on(server: Server, pipeline: Pipeline) -> None:
@@ -76,6 +76,6 @@ def test_the_guard_of_one_resource_lets_the_other_go_on(server: Server, pipeline
     assert tripped.failures.keys() == {"board__members"}
     assert "allow_deletions: 20" in tripped.failures["board__members"]
     assert tripped.counts["offices"]["changed"] == 1
-    assert tripped.checks == {"offices_match_server": True}
+    assert tripped.checks == {"offices_match_server": True, "quarantine_empty": True}
     allowed = pipeline.members(allow_deletions=20)
     assert allowed.counts["members"]["gone"] == 20

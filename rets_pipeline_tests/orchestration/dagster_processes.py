@@ -62,6 +62,11 @@ class Dagster:
                 print(f"--- {server.name} ---\n{server.log(200)}")
         self._stack.close()
 
+    @property
+    def url(self) -> str:
+        """Where the UI answers."""
+        return f"http://127.0.0.1:{self._port}"
+
     def start_webserver(self) -> None:
         """Until it has loaded the definitions."""
         server = self._start("dagster-webserver", "-h", "127.0.0.1", "-p", str(self._port))
@@ -74,7 +79,7 @@ class Dagster:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The only field of a GraphQL answer; its error is an error here."""
         answer = requests.post(
-            f"http://127.0.0.1:{self._port}/graphql",
+            f"{self.url}/graphql",
             json={"query": query, "variables": variables},
             timeout=30,
         )

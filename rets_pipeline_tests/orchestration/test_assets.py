@@ -81,6 +81,11 @@ def numbers_of(result: Result, name: str) -> dict[str | None, dict[str, float]]:
     }
 
 
+def evaluations(result: Result) -> dict[str, dg.AssetCheckEvaluation]:
+    """What the checks of a run found, by their names."""
+    return {item.check_name: item for item in result.get_asset_check_evaluations()}
+
+
 def everything_logged(instance: dg.DagsterInstance, run_id: str) -> str:
     """Whatever Dagster has written of a run."""
     run = instance.get_run_by_id(run_id)
@@ -202,7 +207,7 @@ class TestFromTheUI:
         today = datetime.now(UTC).date()
         result = materialize(pipeline, naming.LISTINGS, days=DayRange(today, today))
         assert result.success, failures(result)
-        (evaluation,) = result.get_asset_check_evaluations()
+        evaluation = evaluations(result)["keys_match_server"]
         assert not evaluation.passed
         assert evaluation.severity is dg.AssetCheckSeverity.WARN
         assert evaluation.description == "no complete master list was seen yet"
@@ -320,6 +325,7 @@ class TestReports:
             assert len(keys) >= 2, name
         assert sum(day["new"] for day in numbers_of(full[0], naming.LISTINGS).values()) > 0
         assert sum(day["new"] for day in numbers_of(idle[0], naming.LISTINGS).values()) == 0
+        self._assert_people_see(server, full[0], idle[0])
 
     def _runs(self, pipeline: Pipeline) -> list[Result]:
         now = partitions.latest(pipeline.feed, datetime.now(UTC))
@@ -342,9 +348,23 @@ class TestReports:
         assert all(run.success for run in runs)
         return runs
 
+    def _assert_people_see(self, server: Server, *runs: Result) -> None:
+        """Listings with photos, and on a map where the new ones stand: none in the second run."""
+        first, second = (
+            item.metadata
+            for run in runs
+            for item in materializations(run)
+            if item.asset_key.path[-1] == naming.LISTINGS and "preview" in item.metadata
+        )
+        assert str(first["preview"].value).count("| ![](http") == 5
+        new_coordinates = str(first["new_coordinates"].value)
+        assert f"of {len(server.truth()):,} new listings" in new_coordinates
+        assert "data:image/png;base64," in new_coordinates
+        assert second["new_coordinates"].value == "no new coordinates"
+
     def test_a_check_tells_its_numbers(self, server: Server, pipeline: Pipeline) -> None:
         (run, pictured) = self._runs(pipeline)
-        (evaluation,) = run.get_asset_check_evaluations()
+        evaluation = evaluations(run)["keys_match_server"]
         count = len(server.truth())
         assert evaluation.metadata["on_server"].value == count
         assert evaluation.metadata["live"].value == count

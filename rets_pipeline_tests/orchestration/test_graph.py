@@ -71,7 +71,8 @@ def test_every_column_of_listings_has_its_reso_name_in_the_ui(shipped: Settings)
     schema = metadata["dagster/column_schema"]
     named = {column.name: column.description for column in schema.columns}
     assert named["list_price"].startswith("ListPrice; ")
-    assert named["modification_timestamp"] == "ModificationTimestamp"
+    assert named["modification_timestamp"] == "ModificationTimestamp ← @LastUpdated"
+    assert named["property_rooms.room_type"] == "RoomType ← Building/Rooms/Room/Type"
     assert all(column.type for column in schema.columns)
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rets_pipeline.geocoding.provinces import BOXES, Box, province_code
 from rets_pipeline.sources.base import (
     ParsedListing,
     ParsedRecord,
     RecordHead,
     ResourceSource,
     Search,
+    SourceElement,
     UnparsedListing,
     UnparsedRecord,
 )
-from rets_pipeline.sources.ddf import parse, people, queries
+from rets_pipeline.sources.ddf import parse, people, placement, queries
 from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.records import record_head, record_key
 from rets_pipeline.sources.ddf.values import values_with_commas
@@ -74,6 +76,10 @@ class _Searches:
         """The key of a record, from its root element's attributes; None when it is unusable."""
         return record_key(attributes)
 
+    def elements(self) -> Sequence[SourceElement]:
+        """All that is known to stand in a record, by the rules."""
+        return placement.elements(self.detail_record)
+
     def head(self, record: bytes) -> RecordHead:
         """What is known of a record without reading it."""
         return record_head(record)
@@ -126,6 +132,11 @@ class DdfSource(_Searches):
             "Member": DdfPeople("Agent", people.parse_member, culture),
             "Office": DdfPeople("Office", people.parse_office, culture),
         }
+
+    def bounds(self, province: str | None) -> tuple[str, Box] | None:
+        """A province's two letters and the box around it."""
+        code = province_code(province)
+        return (code, BOXES[code]) if code else None
 
     def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
         """The same source, which keeps the server's own values with commas whole."""
