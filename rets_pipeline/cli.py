@@ -169,8 +169,7 @@ def status(
     warehouse.close()
     broken = {} if feed else settings.broken
     for fault in broken.values():
-        errors.print("[red]error:[/] ", end="")
-        errors.print(fault, markup=False)
+        _tell(SettingsError(fault))
     if broken:
         raise typer.Exit(2)
 
@@ -216,11 +215,22 @@ def retention(
     feeds = [settings.feed(feed)] if feed else list(settings.feeds.values())
     from rets_pipeline.commands import report, runs
 
+    # A feed that cannot be pruned now keeps no other from it.
+    faults: list[Exception] = [] if feed else [*map(SettingsError, settings.broken.values())]
     for chosen in feeds:
         console.print(f"feed {chosen.name}")
-        report.tell(console, runs.retention(settings, chosen, console), indent="  ")
+        try:
+            report.tell(console, runs.retention(settings, chosen, console), indent="  ")
+        except (runs.RunFailed, SettingsError) as error:
+            if _status_of(error) == runs.INTERRUPTED:
+                raise
+            faults.append(error)
     if feed is None:
         console.print(f"event log: {runs.prune_event_log(settings):,} rows removed")
+    for fault in faults:
+        _tell(fault)
+    if faults:
+        raise typer.Exit(max(map(_status_of, faults)))
 
 
 @app.command()
@@ -347,9 +357,14 @@ def main() -> None:
         app()
     except Exception as error:  # what is expected is told by its class, the rest raised again
         status = _status_of(error)
-        errors.print("[red]error:[/] ", end="")
-        errors.print(str(error), markup=False)
+        _tell(error)
         sys.exit(status)
+
+
+def _tell(error: Exception) -> None:
+    """A fault in one line."""
+    errors.print("[red]error:[/] ", end="")
+    errors.print(str(error), markup=False)
 
 
 def _status_of(error: Exception) -> int:

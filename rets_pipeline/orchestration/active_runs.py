@@ -20,6 +20,8 @@ from rets_pipeline.orchestration import naming
 
 #: the tag of Dagster's with the longest time of a run, in seconds
 LONGEST_TAG = "dagster/max_runtime"
+#: the tag of Dagster's with how often a run that crashed is tried again
+RETRIES_TAG = "dagster/max_retries"
 
 #: what run monitoring needs to see a run that is over its time, and to stop it
 _SECONDS_OF_GRACE = 300

@@ -182,8 +182,22 @@ def _faults(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[
             cause = str(named.value) if named else (error.cls_name if error else None) or "Failure"
             yield "run_failed", f"{step} {cause}", f"{step}: {cause}; the run's log tells more"
     if not found:
-        words = "its process ended without a word, or its time was over; the run's log tells more"
-        yield "run_failed", "no step", words
+        yield "run_failed", *_before_any_step(instance, run)
+
+
+def _before_any_step(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, str]:
+    """Cause and words: the warehouse or the archive could not be opened, or nobody knows."""
+    found = instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.RESOURCE_INIT_FAILURE, limit=1
+    ).records
+    for record in found:
+        error = record.event_log_entry.get_dagster_event().engine_event_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        cause = (error.cls_name if error else None) or "Failure"
+        return f"start {cause}", f"it could not begin: {cause}; the run's log tells more"
+    words = "its process ended without a word, or its time was over; the run's log tells more"
+    return "no step", words
 
 
 def _feed_of(run: dg.DagsterRun) -> str | None:

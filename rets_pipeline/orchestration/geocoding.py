@@ -52,6 +52,7 @@ def addresses_job(feed: FeedConfig) -> Any:
         selection=dg.AssetSelection.assets(naming.asset_key(feed.name, naming.ADDRESSES)),
         tags={
             naming.FEED_TAG: feed.name,
+            naming.BESIDE_TAG: "addresses",
             "dagster/priority": _PRIORITY,
             active_runs.LONGEST_TAG: str(seconds),
         },

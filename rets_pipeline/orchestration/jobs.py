@@ -61,7 +61,7 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
         dg.define_asset_job(
             naming.images_job(name),
             selection=_selection(name, naming.IMAGES),
-            tags=_tags(feed, "images"),
+            tags={**_tags(feed, "images"), naming.BESIDE_TAG: "images"},
             description="Bring the photos in step with the payloads. Runs beside syncs.",
         ),
         dg.define_asset_job(
@@ -74,7 +74,8 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.replay_job(name),
             selection=_selection(name, naming.LISTINGS).without_checks(),
             config=replay_config(name),
-            tags=_tags(feed, "replay"),
+            # Tried again it would begin at its beginning, for as many hours.
+            tags={**_tags(feed, "replay"), active_runs.RETRIES_TAG: "0"},
             description="Load the archived pulls of chosen days again; needs no server.",
         ),
     ]

@@ -10,6 +10,8 @@ import dagster as dg
 from rets_pipeline.warehouse.resources import OTHERS, Resource
 
 FEED_TAG = "rets/feed"
+#: runs of photos and addresses; `dagster.yaml` limits how many there are of all feeds together
+BESIDE_TAG = "rets/beside_syncs"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 

@@ -51,13 +51,15 @@ class MirrorResource(dg.ConfigurableResource[Any]):
         """One mirror for the whole run, closed at its end."""
         run = context.run
         feed = FeedConfig.model_validate(self.feed)
-        with as_failures():
+        with _no_crash(context), as_failures():
             warehouse = Warehouse.open(self.database_url)
         try:
+            with _no_crash(context), as_failures():
+                archive = Archive.from_uri(self.archive_uri)
             mirror = Mirror(
                 feed,
                 warehouse,
-                Archive.from_uri(self.archive_uri),
+                archive,
                 Credentials(self.username, self.password),
                 job=_kind(feed.name, run.job_name if run else ""),
                 run_id=run.run_id if run else None,
@@ -96,6 +98,17 @@ def opened(context: Any, feed: str) -> Mirror:
     """The run's mirror, from any context that has resources."""
     mirror: Mirror = getattr(context.resources, naming.mirror_resource(feed))
     return mirror
+
+
+@contextmanager
+def _no_crash(context: dg.InitResourceContext) -> Iterator[None]:
+    """What cannot be opened fails no step, so Dagster would take it for a crash, and try again."""
+    try:
+        yield
+    except Exception:
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, {active_runs.RETRIES_TAG: "0"})
+        raise
 
 
 def _kind(feed: str, job: str) -> str:

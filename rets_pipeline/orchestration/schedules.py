@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from rets_pipeline.orchestration import naming, partitions
-from rets_pipeline.orchestration.active_runs import active_run
+from rets_pipeline.orchestration.active_runs import active_run, active_run_of
 from rets_pipeline.orchestration.jobs import members_config, sync_config
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig
 
 _MINUTES_BETWEEN_LOOKS = 5
+#: how long members and offices that are due leave the feed to other runs
+_PATIENCE = timedelta(hours=1)
 
 
 def feed_schedules(feed: FeedConfig, *, running: bool) -> list[dg.ScheduleDefinition]:
@@ -57,7 +59,10 @@ def _sync_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.Sch
 
 
 def _members_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
-    """It looks more often than it runs: a tick that found a sync active is made up for soon."""
+    """It looks more often than it runs: a tick that found a sync active is made up for soon.
+
+    Where syncs are active at every look, a run that is overdue gets in line behind them.
+    """
     minutes = feed.members_cadence_minutes
     looks = min(minutes, _MINUTES_BETWEEN_LOOKS)
     every = timedelta(minutes=minutes)
@@ -70,20 +75,31 @@ def _members_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.
         execution_timezone="UTC",
         default_status=status,
         description=f"Members and offices once in {minutes:,} minutes, as soon as no other run "
-        "of the feed is active.",
+        "of the feed is active, or an hour later in line behind it.",
     )
     def members_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        active = active_run(context.instance, feed.name)
-        if active is not None:
-            return dg.SkipReason(f"run {active} of feed {feed.name} is active")
+        instance, job = context.instance, naming.members_job(feed.name)
         moment = context.scheduled_execution_time or datetime.now(UTC)
-        last = last_success(context.instance, naming.members_job(feed.name))
+        last = last_success(instance, job)
         # A run starts a little after its tick; that must not make the next one wait a look more.
-        if last is not None and moment < last + every - timedelta(minutes=looks / 2):
+        due = last + every - timedelta(minutes=looks / 2) if last else _first_run(instance, feed)
+        if last is not None and due is not None and moment < due:
             return dg.SkipReason(f"members and offices converged at {last:%Y-%m-%d %H:%M} UTC")
+        active = active_run(instance, feed.name)
+        overdue = due is not None and moment >= due + _PATIENCE
+        own = active_run_of(instance, feed.name, job, people(feed)[0].kind) if overdue else None
+        if active is not None and (own is not None or not overdue):
+            return dg.SkipReason(f"run {own or active} of feed {feed.name} is active")
         return dg.RunRequest(run_key=None, run_config=members_config(feed))
 
     return members_schedule
+
+
+def _first_run(instance: dg.DagsterInstance, feed: FeedConfig) -> datetime | None:
+    """When the first run of the feed was made."""
+    filters = dg.RunsFilter(tags={naming.FEED_TAG: feed.name})
+    found = instance.get_run_records(filters, limit=1, ascending=True)
+    return found[0].create_timestamp if found else None
 
 
 def last_success(instance: dg.DagsterInstance, job: str) -> datetime | None:

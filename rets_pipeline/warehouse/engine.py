@@ -19,6 +19,11 @@ from rets_pipeline.warehouse import migrate
 #: how long a writer on SQLite waits for another one
 _SQLITE_WAIT_MILLISECONDS = 60_000
 _WRITES = "rets_pipeline_writes"
+#: a server whose machine is gone answers nothing at all. By themselves a connection would be tried
+#: for two minutes, longer than a sensor may take that is to tell of it, and an answer be waited
+#: for two hours. An address may say otherwise (libpq's parameters).
+_SECONDS_TO_CONNECT = 10
+_SIGNS_OF_LIFE = {"keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "3"}
 
 
 class WarehouseError(Exception):
@@ -124,6 +129,11 @@ def transaction(connection: sa.Connection) -> Iterator[sa.Connection]:
 
 
 def _engine(url: str) -> tuple[sa.Engine, Path | None]:
+    """The engine, and the file of SQLite.
+
+    Its errors hold no values of rows: Dagster keeps a failure for ever, and a gone listing must
+    leave nothing personal there.
+    """
     try:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -135,13 +145,15 @@ def _engine(url: str) -> tuple[sa.Engine, Path | None]:
         if not parsed.database or parsed.database == ":memory:":
             raise WarehouseError("DATABASE_URL: SQLite needs a file")
         path = Path(parsed.database)
-        engine = sa.create_engine(parsed.set(drivername="sqlite"))
+        engine = sa.create_engine(parsed.set(drivername="sqlite"), hide_parameters=True)
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine, path
     # A bare postgresql:// means psycopg 2 or 3 by SQLAlchemy's version; the loads need 3.
-    parsed = parsed.set(drivername="postgresql+psycopg")
-    return sa.create_engine(parsed, pool_pre_ping=True), None
+    defaults = {"connect_timeout": str(_SECONDS_TO_CONNECT), **_SIGNS_OF_LIFE}
+    missing = {name: value for name, value in defaults.items() if name not in parsed.query}
+    parsed = parsed.set(drivername="postgresql+psycopg").update_query_dict(missing)
+    return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True), None
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

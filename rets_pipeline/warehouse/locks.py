@@ -26,6 +26,13 @@ import sqlalchemy as sa
 from rets_pipeline.warehouse.engine import Warehouse, WarehouseError
 
 _POLL_SECONDS = 0.5
+#: how soon the server gives up a holder whose machine is gone without a word, and frees the lock:
+#: after a silence of 60 s, three unanswered questions. Linux alone would take more than two hours.
+_KEEPALIVES = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 
 class LockHeld(Exception):
@@ -129,6 +136,9 @@ class RunLock:
         if self._file is not None:
             return
         self._session = self.connection.connection.driver_connection
+        with self.connection.begin():
+            for setting, value in _KEEPALIVES.items():
+                self.connection.execute(sa.select(sa.func.set_config(setting, value, False)))
 
         def check(connection: sa.Connection) -> None:
             if (

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from rets_pipeline.commands.instance import PROCESS_TAG
 from rets_pipeline.warehouse import ledgers
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.locks import RunLock
 from rets_pipeline_tests.commands.conftest import Project
 from rets_pipeline_tests.conftest import Backend
 from rets_pipeline_tests.end_to_end.harness import FEED, Server
@@ -361,3 +362,20 @@ def test_a_key_that_nobody_knows_and_one_that_cannot_be(project: Project) -> Non
     assert done.fault() == (
         "error: feed 'board': no resource 'Dog' (it has: Property, Member, Office)"
     )
+
+
+def test_retention_of_all_feeds_goes_on_after_one_that_is_in_use(
+    project: Project, feed: dict[str, Any]
+) -> None:
+    project.write_feeds({"east": feed, "Bad": {**feed, "cadence_minutes": 7}, "west": feed})
+    east = Warehouse.open(f"sqlite:///{project.home / 'warehouse.sqlite'}")
+    lock = RunLock.acquire(east, "feed east", holder="the test", wait_seconds=0)
+    done = project.run("retention")
+    lock.release()
+    east.close()
+    assert done.status == 3
+    assert "feed west\n  retention    nothing\nevent log: 0 rows removed\n" in done.stdout
+    waited, broken, locked = done.stderr.splitlines()
+    assert waited == "feed east: waiting for the test to end"
+    assert broken.startswith("error: feeds.yaml: feed 'Bad': ")
+    assert locked == "error: feed east is in use by the test"

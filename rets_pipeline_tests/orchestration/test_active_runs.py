@@ -19,7 +19,7 @@ from dagster._core.events import DagsterEvent, DagsterEventType, RunFailureReaso
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
-from rets_pipeline.orchestration import active_runs, naming, partitions
+from rets_pipeline.orchestration import active_runs, build_defs, naming, partitions
 from rets_pipeline.orchestration.active_runs import active_run
 from rets_pipeline.orchestration.assets import Scope
 from rets_pipeline.orchestration.failures import as_failures
@@ -167,6 +167,32 @@ def test_run_retries_are_for_crashes(two_feeds: Settings, memory: dg.DagsterInst
     assert auto_reexecution_should_retry_run(memory, run, RunFailureReason.RUN_EXCEPTION)
     assert auto_reexecution_should_retry_run(memory, run, RunFailureReason.UNKNOWN)
     assert not auto_reexecution_should_retry_run(memory, run, RunFailureReason.STEP_FAILURE)
+
+
+@pytest.mark.parametrize("what", ["database_url", "archive_uri"])
+def test_what_cannot_be_opened_is_no_crash(
+    what: str, two_feeds: Settings, memory: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """It fails before any step does, and Dagster would try again at once, and once more."""
+    (tmp_path / "file").write_text("no folder")
+    nowhere = {"database_url": "sqlite:///", "archive_uri": ""}
+    working = {"database_url": f"sqlite:///{tmp_path}/w.sqlite", "archive_uri": str(tmp_path)}
+    broken = {**working, what: f"{nowhere[what]}{tmp_path}/file/inside"}
+    defs = build_defs(two_feeds.model_copy(update=broken))
+    job = defs.resolve_job_def(naming.images_job("east"))
+    run_id = job.execute_in_process(instance=memory, raise_on_error=False, run_config=QUIET).run_id
+    run = memory.get_run_by_id(run_id)
+    assert run is not None
+    assert run.status is Status.FAILURE
+    assert run.tags["dagster/will_retry"] == "false"
+
+
+def test_a_replay_of_hours_is_not_tried_again(
+    two_feeds: Settings, memory: dg.DagsterInstance
+) -> None:
+    for job, again in ((naming.replay_job, False), (naming.backfill_job, True)):
+        run = start(two_feeds, memory, job("east"), Status.FAILURE)
+        assert auto_reexecution_should_retry_run(memory, run, RunFailureReason.UNKNOWN) is again
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from rets_pipeline.orchestration.webhook import Alert, NotDelivered, deliver
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.warehouse import ledgers
 from rets_pipeline.warehouse.engine import Warehouse
-from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server
+from rets_pipeline_tests.end_to_end.harness import FEED, QUIET, Pipeline, Server
 from rets_pipeline_tests.orchestration.conftest import feed
 from rets_pipeline_tests.orchestration.receiver import SECRET, Receiver, receiving
 from rets_pipeline_tests.orchestration.test_schedules import one, start, start_assets
@@ -165,6 +165,21 @@ def test_each_failure_of_what_people_start_is_told(
     ends(watched, storage, Status.SUCCESS, naming.backfill_job("east"))
     looks.look()
     assert len(receiver.lines()) == 4
+
+
+def test_a_run_that_could_not_begin_says_why(
+    watched: Settings, storage: dg.DagsterInstance, receiver: Receiver, tmp_path: Path
+) -> None:
+    looks = Looks(watched, storage)
+    (tmp_path / "file").write_text("no folder")
+    broken = watched.model_copy(update={"database_url": f"sqlite:///{tmp_path}/file/inside"})
+    job = build_defs(broken).resolve_job_def(naming.images_job("east"))
+    run = job.execute_in_process(instance=storage, raise_on_error=False, run_config=QUIET)
+    looks.look()
+    assert receiver.lines() == [
+        "feed east: east_images failed: it could not begin: WarehouseError; "
+        f"the run's log tells more (run {run.run_id[:8]})"
+    ]
 
 
 def test_what_was_not_delivered_is_told_later(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from rets_pipeline.orchestration import build_defs, naming
 from rets_pipeline.orchestration.broken import broken_feeds
@@ -15,6 +16,7 @@ from rets_pipeline.settings import Settings
 from rets_pipeline_tests.end_to_end.harness import QUIET
 from rets_pipeline_tests.orchestration.conftest import feed
 
+_ROOT = Path(__file__).parents[2]
 FAULT = "feeds.yaml: feed 'East Side': cadence_minutes: must divide an hour"
 
 
@@ -66,6 +68,28 @@ def test_a_feed_more_costs_what_the_first_ones_did(tmp_path: Path) -> None:
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as found:
         yield found
+
+
+def test_photos_and_addresses_of_many_feeds_leave_room_for_syncs(tmp_path: Path) -> None:
+    """By the queue's own rules: long runs of a few feeds must not fill every place."""
+    settings = settings_of(tmp_path, 4)
+    repository = build_defs(settings).get_repository_def()
+    (tmp_path / "dagster.yaml").write_bytes((_ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as made:
+        queue = made.get_concurrency_config().run_queue_config
+    assert queue is not None
+    counter = TagConcurrencyLimitsCounter(queue.tag_concurrency_limits, [])
+    launched = []
+    for name in settings.feeds:
+        for job in (naming.images_job, naming.addresses_job):
+            run = dg.DagsterRun(job_name=job(name), tags=repository.get_job(job(name)).run_tags)
+            if not counter.is_blocked(run):
+                counter.update_counters_with_launched_item(run)
+                launched.append(run)
+    assert 0 < len(launched) <= queue.max_concurrent_runs // 2
+    for job in (naming.sync_job, naming.backfill_job, naming.retention_job):
+        tags = repository.get_job(job("feed_3")).run_tags
+        assert not counter.is_blocked(dg.DagsterRun(job_name="any", tags=tags))
 
 
 def test_a_feed_that_cannot_be_used_is_seen_and_stops_no_other(

@@ -310,6 +310,23 @@ class TestMembersAndOffices:
         run = start(two_feeds, storage, naming.sync_job("east"), Status.STARTED)
         assert self.look(two_feeds, storage) == f"run {run.run_id[:8]} of feed east is active"
 
+    @pytest.mark.parametrize(("ran_before", "hours"), [(True, 24), (False, 0)])
+    def test_syncs_that_are_active_at_every_look_do_not_keep_it_away_for_ever(
+        self, ran_before: bool, hours: int, two_feeds: Settings, storage: dg.DagsterInstance
+    ) -> None:
+        """With a sync of 13 minutes every 15, say: the run that is overdue gets in line."""
+        if ran_before:
+            start(two_feeds, storage, naming.members_job("east"), Status.SUCCESS)
+        run = start(two_feeds, storage, naming.sync_job("east"), Status.STARTED)
+        waits = f"run {run.run_id[:8]} of feed east is active"
+        assert self.look(two_feeds, storage, timedelta(hours=hours, minutes=50)) == waits
+        late = timedelta(hours=hours + 1, minutes=5)
+        assert isinstance(self.look(two_feeds, storage, late), dg.RunRequest)
+
+        own = start(two_feeds, storage, naming.members_job("east"), Status.QUEUED)
+        waits = f"run {own.run_id[:8]} of feed east is active"
+        assert self.look(two_feeds, storage, late) == waits, "one is enough"
+
     @pytest.mark.parametrize("minutes", [1, 2, 3, 5, 30, 720, 1440])
     def test_it_looks_as_often_as_it_runs_or_every_five_minutes(
         self, minutes: int, tmp_path: Path

@@ -149,7 +149,7 @@ def test_a_list_is_fetched_when_none_is_fresh(run: Mirror, sandbox: RunningSandb
 
 def test_changes_are_counted_and_kept(mirror: Mirror) -> None:
     store_listings(mirror, {"same": "x", "changed": "x", "gone": "x"})
-    store_pull(mirror, [], {"again": START})
+    store_pull(mirror, [[]], {"again": START})
     apply_due(mirror)
     with transaction(mirror.connection) as connection:
         table = ledgers.listing_sync

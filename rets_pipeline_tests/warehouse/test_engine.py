@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers, migrate
+from rets_pipeline.warehouse import engine, ledgers, migrate
 from rets_pipeline.warehouse.engine import Warehouse, WarehouseError, transaction
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.warehouse.builders import at
@@ -68,6 +70,23 @@ def test_a_database_that_is_newer_than_the_software(warehouse_url: str) -> None:
     Warehouse.open(warehouse_url).close()
 
 
+def test_a_server_that_never_answers_is_given_up_in_time_for_a_sensor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sensor is stopped after a minute, and what it had to tell is not told."""
+    assert engine._SECONDS_TO_CONNECT <= 20
+    monkeypatch.setattr(engine, "_SECONDS_TO_CONNECT", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        text = message(f"postgresql://user:{SECRET}@127.0.0.1:{port}/mirror")
+        assert "timeout" in text
+        assert time.monotonic() - began < 20
+        # What an address says counts.
+        patient = Warehouse(f"postgresql://127.0.0.1:{port}/mirror?connect_timeout=3").engine
+        assert patient.url.query["connect_timeout"] == "3"
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     text = message(f"sqlite:///{tmp_path}/file/warehouse.sqlite")
@@ -98,6 +117,16 @@ def test_any_spelling_of_a_driver_becomes_ours(tmp_path: Path) -> None:
     ):
         assert Warehouse(f"{scheme}://127.0.0.1/mirror").engine.driver == driver
     assert Warehouse(f"sqlite+other:///{tmp_path}/w").engine.driver == "pysqlite"
+
+
+def test_an_error_of_the_database_holds_no_values(warehouse: Warehouse) -> None:
+    """Dagster keeps what a failed step says, long after the listing in it is gone."""
+    with warehouse.writing() as connection:
+        _note(connection, SECRET)
+    with pytest.raises(sa.exc.IntegrityError) as told, warehouse.writing() as connection:
+        _note(connection, SECRET)
+    assert "INSERT INTO run_ledger" in str(told.value)
+    assert SECRET not in str(told.value).replace(str(told.value.orig), "")
 
 
 def _note(connection: sa.Connection, run_id: str) -> None:

@@ -97,6 +97,18 @@ def test_a_killed_process_holds_nothing(warehouse: Warehouse, warehouse_url: str
     lock.release()
 
 
+def test_a_holder_whose_machine_is_gone_is_given_up_soon(postgres_warehouse: Warehouse) -> None:
+    """It sends no word of its end; by itself the server would keep its lock for two hours."""
+    lock = acquire(postgres_warehouse)
+    names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+    with transaction(lock.connection) as connection:
+        idle, interval, count = (
+            int(connection.execute(sa.text(f"SHOW {name}")).scalar_one()) for name in names
+        )
+    assert 0 < idle + interval * count <= 120
+    lock.release()
+
+
 def test_whoever_waits_gets_it_when_it_is_released(
     warehouse: Warehouse, warehouse_url: str
 ) -> None:
