@@ -226,9 +226,14 @@ def _row(
         warehouse = text(held.get(column.name)) if held else None
         if server is None and warehouse is None:
             continue
-        same: Literal["equal", "masked", "differs"] = (
-            "equal" if server == warehouse else "masked" if column.name in masked else "differs"
-        )
+        same: Literal["equal", "masked", "differs"] = "differs"
+        if server == warehouse:
+            same = "equal"
+        elif column.name in masked or (
+            tables.compared(table.name, column.name, server)
+            == tables.compared(table.name, column.name, warehouse)
+        ):
+            same = "masked"
         fields.append(FieldSeen(column.name, server, warehouse, same))
     return RowSeen(table.name, " ".join(map(str, key)), state, fields)
 

@@ -200,31 +200,34 @@ def _told(rows: Mapping[str, Sequence[Row]]) -> dict[Owner, _Told]:
     return found
 
 
+_SHARED = {shared.resource_name: shared for shared in tables.SHARED_TABLES}
 _UNCOMPARED = {
-    shared.resource_name: frozenset(
-        {"feed", "observed_in", *tables.UNCOMPARED_COLUMNS.get(shared.name, ())}
-    )
+    shared.name: frozenset({"feed", "observed_in", *tables.UNCOMPARED_COLUMNS.get(shared.name, ())})
     for shared in tables.SHARED_TABLES
 }
 
 
 def _is_same(resource_name: str, held: _Told, told: _Told) -> bool:
     """Whether both say the same, as far as that is compared."""
-    uncompared = _UNCOMPARED[resource_name]
-    if not _agree(held.row, told.row, uncompared):
+    shared = _SHARED[resource_name]
+    if not _agree(shared, held.row, told.row):
         return False
     for name in held.dependents.keys() | told.dependents.keys():
         before, now = held.dependents.get(name, ()), told.dependents.get(name, ())
         if len(before) != len(now):
             return False
-        if not all(_agree(one, other, uncompared) for one, other in zip(before, now, strict=True)):
+        if not all(_agree(shared, one, other) for one, other in zip(before, now, strict=True)):
             return False
     return True
 
 
-def _agree(one: Row, other: Row, uncompared: frozenset[str]) -> bool:
-    """Whether two rows hold the same; a column that a row lacks is NULL."""
+def _agree(shared: tables.SharedTable, one: Row, other: Row) -> bool:
+    """Whether two rows, of one of its dependents too, hold the same; a lacking column is NULL."""
     if one.keys() == other.keys() and one == other:
         return True
-    names = one.keys() | other.keys()
-    return all(one.get(name) == other.get(name) for name in names - uncompared)
+    names = (one.keys() | other.keys()) - _UNCOMPARED[shared.name]
+    return all(_part(shared, name, one) == _part(shared, name, other) for name in names)
+
+
+def _part(shared: tables.SharedTable, name: str, row: Row) -> Any:
+    return tables.compared(shared.name, name, row.get(name))

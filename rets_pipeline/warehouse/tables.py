@@ -14,6 +14,7 @@ that no column took, and the raw text of what did not convert without loss.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -540,18 +541,30 @@ SHARED_TABLES: tuple[SharedTable, ...] = (
 UNCOMPARED_COLUMNS: dict[str, frozenset[str]] = {
     "media": frozenset({"unreliable_last_updated"}),
     "office": frozenset(
-        {
-            "logo_url",
-            "logo_last_updated",
-            "modification_timestamp",
-            "pull_id",
-            "uncompared_fields",
-        }
+        {"logo_last_updated", "modification_timestamp", "pull_id", "uncompared_fields"}
     ),
     "member": frozenset({"modification_timestamp", "pull_id", "uncompared_fields"}),
     "property": frozenset({"modification_timestamp"}),
     "property_member": frozenset({"uncompared_fields"}),
 }
+
+
+#: Parts of columns, likewise: all else in them counts.
+_UNCOMPARED_PARTS: dict[tuple[str, str], re.Pattern[str]] = {
+    ("office", "logo_url"): re.compile(r"/TS[0-9]+/"),
+}
+
+
+def compared(table: str, column: str, value: Any) -> Any:
+    """A value without the part that takes no part in comparisons.
+
+    Args:
+        table: of the column.
+        column: none of :data:`UNCOMPARED_COLUMNS`.
+        value: as it is stored.
+    """
+    part = _UNCOMPARED_PARTS.get((table, column))
+    return value if part is None or value is None else part.sub("", value)
 
 
 def named(name: str) -> sa.Table:

@@ -95,7 +95,7 @@ class Outcome:
 
     Attributes:
         failures: step to what it says of its failure.
-        counts: step to the metadata of its materializations, added up over partitions.
+        counts: step to the counts in its materializations, added up over partitions.
     """
 
     success: bool
@@ -206,6 +206,8 @@ class Pipeline:
             if event.is_step_materialization:
                 numbers = counts.setdefault(str(event.asset_key.path[-1]), {})
                 for name, value in event.step_materialization_data.materialization.metadata.items():
+                    if name.startswith(("dagster/", "seconds_")):
+                        continue
                     if isinstance(value, dg.IntMetadataValue) and value.value is not None:
                         numbers[name] = numbers.get(name, 0) + value.value
         checks = {item.check_name: item.passed for item in result.get_asset_check_evaluations()}

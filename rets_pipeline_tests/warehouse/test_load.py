@@ -677,6 +677,24 @@ def test_phones_of_members_and_offices_do_not_mix(warehouse: Warehouse) -> None:
     assert [(row.resource_name, row.other_phone_number) for row in found] == [("Member", "new")]
 
 
+def test_another_logo_is_news_and_another_number_in_its_address_is_not(
+    warehouse: Warehouse,
+) -> None:
+    """DDF moves the number with every change of any of the office's listings."""
+
+    def logo_after(minutes: int, url: str) -> str:
+        item = listing("1", str(minutes), agents=["a"])
+        item.rows["office"] = [office("oa", logo_url=url)]
+        apply(warehouse, pull_at(warehouse, minutes), [item])
+        (row,) = rows(warehouse, sa.select(tables.office))
+        found: str = row.logo_url
+        return found
+
+    assert logo_after(0, "https://x/TS1/a.jpg") == "https://x/TS1/a.jpg"
+    assert logo_after(1, "https://x/TS2/a.jpg") == "https://x/TS1/a.jpg"
+    assert logo_after(2, "https://x/TS2/b.jpg") == "https://x/TS2/b.jpg"
+
+
 # Very many ----------------------------------------------------------------------------------------
 
 
