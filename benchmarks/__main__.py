@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     django_way,
     feeds,
+    images,
     listings_changes,
     listings_load,
     listings_memory,
@@ -39,6 +40,7 @@ def main() -> int:
         "imports": listings_memory.imports,
         "feeds": feeds.feeds,
         "rets": _rets,
+        "images": images.images,
     }
     parser.add_argument("part", nargs="*", help=f"{', '.join(parts)}; all if none")
     parser.add_argument("--install-peers", action="store_true", help="what is compared with, first")

@@ -31,6 +31,7 @@ _PLACE = re.compile(r"[\w.\-\[\]:,]*(/[\w.\-]*)?")
 _PAGE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[\w.~-]+)+")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUOTED = re.compile(r"'[^'<\\][^']+'")
+_BASE_URL = re.compile(r"https?://[\w.\-:\[\]]+(/[\w.~%+\-]+)*/?", re.ASCII)
 _FEED_NAME = r"^[a-z][a-z0-9_]{0,39}$"
 _VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -75,12 +76,42 @@ class PhotoSettings(BaseModel):
     hosts: tuple[str, ...] = Field(
         default=(), description="hosts that images may come from; `*.example.com` for all below"
     )
-    connections: int = Field(default=8, ge=1, le=64)
+    strategies: tuple[Literal["url", "location", "object"], ...] = Field(
+        default=("url",),
+        min_length=1,
+        description="ways to a photo, in order: the payload's address, GetObject's, its bytes",
+    )
+    listings_per_object_request: int = Field(
+        default=1, ge=1, le=100, description="whose photos one GetObject asks for"
+    )
+    connections: int = Field(default=16, ge=1, le=64, description="downloads at the same time")
+    connections_per_host: int | None = Field(
+        default=None, ge=1, le=64, description="of them to one host; None: all"
+    )
+    requests_per_second: float | None = Field(
+        default=None, gt=0, description="to one host; None: no limit"
+    )
+    timeout_seconds: float = Field(
+        default=120, gt=0, le=3_600, description="of one request for an image, to its last byte"
+    )
     max_bytes: int = Field(default=30_000_000, ge=1_000, description="of one image")
     per_run: int = Field(default=50_000, ge=1, description="images handled by one run")
+    bytes_per_run: int = Field(default=20_000_000_000, ge=1, description="loaded by one run")
+    base_url: str | None = Field(
+        default=None, description="where a website finds the archive: a CDN's address, say"
+    )
     allow_private_addresses: bool = Field(
         default=False, description="only for a server on the same machine, such as the sandbox"
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _BASE_URL.fullmatch(value):
+            raise ValueError("must be an http(s) address without user, query and fragment")
+        return value.rstrip("/") + "/"
 
 
 #: services that ask for a key, and those that can be run on a host of one's own

@@ -309,6 +309,12 @@ def test_values_of_a_wrong_type(path: Path, field: str, value: object) -> None:
         ("owners", "team:x"),
         ("photos.hosts", "*.example.com"),
         ("photos.sizes", ["huge"]),
+        ("photos.strategies", []),
+        ("photos.strategies", ["guess"]),
+        ("photos.base_url", "cdn.example.com"),
+        ("photos.base_url", "https://user:secret@cdn.example.com/"),
+        ("photos.base_url", "https://cdn.example.com/?token=secret"),
+        ("photos.base_url", "file:///etc"),
         ("photos.sizes", []),
         ("photos.connections", 0),
         ("photos.max_bytes", 5),
@@ -487,6 +493,12 @@ def test_a_feed_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -
     empty = found.model_copy(update={"feeds": {}})
     with pytest.raises(SettingsError, match=r"\(it has: none\)"):
         empty.feed("board")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_address_of_a_websites_photos_ends_with_a_slash(path: Path, end: str) -> None:
+    photos = {"base_url": f"https://cdn.example.com/mirror{end}"}
+    assert feed(path, photos=photos).photos.base_url == "https://cdn.example.com/mirror/"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import obstore
 
@@ -90,11 +90,34 @@ class Archive:
     def __repr__(self) -> str:
         return f"Archive({self.description!r})"
 
-    def put(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
-        """Store bytes under a key, instead of what was there. Readers see all of it or nothing."""
+    def put(
+        self,
+        key: str,
+        data: bytes | BinaryIO,
+        *,
+        content_type: str | None = None,
+        cache_control: str | None = None,
+    ) -> None:
+        """Store bytes under a key, instead of what was there. Readers see all of it or nothing.
+
+        Args:
+            key: where.
+            data: bytes, or a file at its beginning; what is larger than a part goes to S3 in
+                several, some at a time.
+            content_type: told by S3 to whoever gets it; a folder forgets it.
+            cache_control: likewise, how long a browser or a CDN may keep it.
+        """
         self._check(key)
+        attributes = self._attributes(content_type, cache_control)
         with self._errors(key):
-            obstore.put(self._location.store, key, data, attributes=self._attributes(content_type))
+            obstore.put(
+                self._location.store,
+                key,
+                data,
+                attributes=attributes,
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
 
     @contextlib.contextmanager
     def writer(self, key: str, *, content_type: str | None = None) -> Iterator[BinaryWriter]:
@@ -109,7 +132,7 @@ class Archive:
             target = obstore.open_writer(
                 self._location.store,
                 key,
-                attributes=self._attributes(content_type),
+                attributes=self._attributes(content_type, None),
                 buffer_size=_PART_BYTES,
                 max_concurrency=_PARTS_AT_ONCE,
             )
@@ -221,10 +244,12 @@ class Archive:
                 obstore.delete(self._location.store, key)
         return len(keys)
 
-    def _attributes(self, content_type: str | None) -> Attributes | None:
-        if content_type is None or not self._location.keeps_content_types:
+    def _attributes(self, content_type: str | None, cache_control: str | None) -> Attributes | None:
+        if not self._location.keeps_content_types:
             return None
-        return {"Content-Type": content_type}
+        named = {"Content-Type": content_type, "Cache-Control": cache_control}
+        found: Attributes = {name: value for name, value in named.items() if value is not None}
+        return found or None
 
     def _check(self, key: str) -> None:
         try:

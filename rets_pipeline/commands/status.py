@@ -47,6 +47,7 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images pending": _number(images.pending),
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
+        "  mostly because": next(iter(state.image_reasons), "-"),
         "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
         "located by their address": _number(located.by_geocoder),
         "not returned": _number(state.not_returned),

@@ -287,14 +287,17 @@ def _deleted_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
 
 
 def _listing_images(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+    by_address = set(feed.photos.strategies) == {"url"}
+
     @feed_asset(
         feed,
         naming.IMAGES,
-        naming.images_pool(feed.name),
+        # GetObject needs the account's only session.
+        naming.images_pool(feed.name) if by_address else naming.rets_pool(feed.name),
         deps=[naming.asset_key(feed.name, naming.LISTINGS)],
         kinds={"jpeg", kinds.archive, kinds.database},
         description="Photos in step with the payloads: a bounded batch of images that are "
-        "missing, changed or gone. Needs no RETS session.",
+        f"missing, changed or gone. Needs {'no' if by_address else 'the'} RETS session.",
     )
     def listing_images(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         started = time.monotonic()

@@ -73,17 +73,19 @@ def _images_complete(feed: FeedConfig) -> dg.AssetChecksDefinition:
         "known to be absent on the server.",
     )
     def images_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        images = audit.images(opened(context, feed.name))
+        mirror = opened(context, feed.name)
+        images, reasons = audit.images(mirror), audit.image_reasons(mirror)
+        numbers = metadata.numbers(
+            named=images.named,
+            stored=images.stored,
+            pending=images.pending,
+            absent=images.absent,
+            failed=images.failed,
+        )
         return dg.AssetCheckResult(
             passed=images.pending == 0 and images.failed == 0,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata=metadata.numbers(
-                named=images.named,
-                stored=images.stored,
-                pending=images.pending,
-                absent=images.absent,
-                failed=images.failed,
-            ),
+            metadata={**numbers, "reasons": dg.MetadataValue.json(reasons)},
         )
 
     return images_complete

@@ -6,6 +6,7 @@ What does not: decoding pixels, and where the bytes came from.
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,10 +46,14 @@ _BEGINNINGS: Final = (
 _BRANDS: Final = {b"avif": _AVIF, b"avis": _AVIF, b"heic": _HEIC, b"heix": _HEIC, b"mif1": _HEIC}
 
 
-def image_type(data: bytes) -> ImageType | None:
+#: what is looked at: an image in memory, or in a mapped file
+Data = bytes | mmap.mmap
+
+
+def image_type(data: Data) -> ImageType | None:
     """What the first bytes show the image to be, whatever the server calls it; None: no image."""
     for beginning, kind in _BEGINNINGS:
-        if data.startswith(beginning):
+        if data[: len(beginning)] == beginning:
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _WEBP
@@ -59,7 +64,7 @@ def image_type(data: bytes) -> ImageType | None:
     return None
 
 
-def image_fault(data: bytes) -> str | None:
+def image_fault(data: Data) -> str | None:
     """Why the bytes are no whole image, in plain words; None when nothing speaks against it.
 
     The end is looked for where the format marks it. Bytes behind it do no harm.
@@ -73,7 +78,7 @@ def image_fault(data: bytes) -> str | None:
     return None
 
 
-def _whole_jpeg(data: bytes) -> bool:
+def _whole_jpeg(data: Data) -> bool:
     # Segments are passed over by their lengths: a thumbnail in one has an end mark of its own.
     position = 2
     while data[position : position + 1] == b"\xff":
@@ -87,25 +92,25 @@ def _whole_jpeg(data: bytes) -> bool:
     return False
 
 
-def _whole_png(data: bytes) -> bool:
+def _whole_png(data: Data) -> bool:
     return data.rfind(b"IEND\xae\x42\x60\x82") > 0
 
 
-def _whole_gif(data: bytes) -> bool:
-    return len(data) > 13 and data.rstrip(b"\x00\r\n")[-1:] == b";"
+def _whole_gif(data: Data) -> bool:
+    return len(data) > 13 and data[:].rstrip(b"\x00\r\n")[-1:] == b";"
 
 
-def _whole_webp(data: bytes) -> bool:
+def _whole_webp(data: Data) -> bool:
     return len(data) >= 12 and len(data) >= int(struct.unpack("<I", data[4:8])[0]) + 8
 
 
-def _whole_bmp(data: bytes) -> bool:
+def _whole_bmp(data: Data) -> bool:
     # Some writers leave the size out.
     return len(data) >= int(struct.unpack("<I", data[2:6])[0])
 
 
 _BMP_HEADERS: Final = tuple(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
-_ENDS: Final[dict[ImageType, Callable[[bytes], bool]]] = {
+_ENDS: Final[dict[ImageType, Callable[[Data], bool]]] = {
     _JPEG: _whole_jpeg,
     _PNG: _whole_png,
     _GIF: _whole_gif,

@@ -33,6 +33,8 @@ class Behaviour:
         before_details: changes that happen right before the next details are answered.
         latency: seconds before every answer outside ``/_sandbox``.
         image_status: the HTTP status by path of an image.
+        serves_objects: GetObject answers with photos of listings, as before July 2020:
+            ``bytes``, ``locations`` too where they are asked for, or None.
     """
 
     never_return: frozenset[int] = frozenset()
@@ -44,6 +46,7 @@ class Behaviour:
     before_details: tuple[Change, ...] = ()
     latency: float = 0.0
     image_status: Mapping[str, int] | None = None
+    serves_objects: str | None = None
 
     def update(self, document: object) -> None:
         """Set the switches that a JSON object names; ``reset`` sets all others back first.
@@ -88,6 +91,7 @@ class Behaviour:
             "before_details": len(self.before_details),
             "latency": self.latency,
             "image_status": dict(self.image_status or {}),
+            "serves_objects": self.serves_objects,
         }
 
 
@@ -155,6 +159,12 @@ def _statuses(value: Any) -> dict[str, int]:
     return statuses
 
 
+def _objects(value: Any) -> str | None:
+    if value not in (None, "bytes", "locations"):
+        raise ValueError("bytes, locations or null")
+    return None if value is None else str(value)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "never_return": _keys,
     "resources": _resources,
@@ -165,4 +175,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "before_details": _changes,
     "latency": _seconds,
     "image_status": _statuses,
+    "serves_objects": _objects,
 }

@@ -13,11 +13,12 @@ from hashlib import sha256
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
-from rets_pipeline.sandbox import metadata, search
+from rets_pipeline.sandbox import ddf_objects, metadata, search
 from rets_pipeline.sandbox.answers import Answer, Raw, plain, rets, stream
 from rets_pipeline.sandbox.clock import eastern_ticks, ticks, ticks_to_seconds
 from rets_pipeline.sandbox.door import Door
 from rets_pipeline.sandbox.exchange import DDF, Call
+from rets_pipeline.sandbox.generic.objects import ObjectError
 from rets_pipeline.sandbox.listing import keys_of_listing_id, photos, place_of
 from rets_pipeline.sandbox.login import LoginLines
 from rets_pipeline.sandbox.photos import (
@@ -129,6 +130,11 @@ class DdfServer:
 
     def _object(self, call: Call) -> Answer:
         # DDF: images have not been sent this way since 2020-07-06.
+        if call.behaviour.serves_objects is not None:
+            try:
+                return ddf_objects.answer(self._world, self._studio, call)
+            except ObjectError as error:
+                return self.door.refuse(error.code, error.text)
         if call.arguments.get("resource") in ("Property", "Agent", "Office"):
             return self.door.refuse(20403, "No Object Found")
         return self.door.refuse(20413, "Miscellaneous error: images are served by address")

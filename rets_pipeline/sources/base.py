@@ -214,6 +214,19 @@ class Source(ResourceSource, Protocol):
         """What else has searches of its own, by RESO's name (Member, Office); may be empty."""
         ...
 
+    @property
+    def object_types(self) -> Mapping[str, str]:
+        """What GetObject calls the photos of listings, by size; empty: it has none."""
+        ...
+
+    def without_version(self, url: str) -> str:
+        """A photo's address without the part that changes with its token, if it has one.
+
+        Two addresses that are equal without it name versions of one resource, whose entity tags
+        may be compared (RFC 9110, 8.8.3).
+        """
+        ...
+
     def taught(self, lookups: Mapping[str, Sequence[str]]) -> Source:
         """The same source, which knows the server's own lookup values.
 

@@ -68,3 +68,9 @@ def images(mirror: Mirror) -> Completeness:
     """What is held of the images that payloads name."""
     with mirror.warehouse.reading() as connection:
         return media.completeness(connection, mirror.feed.name, mirror.feed.photos.sizes)
+
+
+def image_reasons(mirror: Mirror) -> dict[str, int]:
+    """Why images are not held, the commonest reasons first, with the number of images."""
+    with mirror.warehouse.reading() as connection:
+        return media.reasons(connection, mirror.feed.name)

@@ -1,7 +1,7 @@
 """Images in step with the payloads.
 
 What belongs here: which images move, load and go, and in which order. What does not: HTTP
-(``downloads``) and SQL (``warehouse.media``).
+(``downloads``), many at once (``transfer``) and SQL (``warehouse.media``).
 
 The order matters: what is held already moves to where the payload names it now, the rest is
 downloaded, rows that no payload names go, and last the blobs that no row refers to.
@@ -9,29 +9,48 @@ downloaded, rows that no payload names go, and last the blobs that no row refers
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+import contextlib
+import logging
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, groupby, islice, takewhile
-from typing import Any
+from itertools import groupby, islice
 
 import sqlalchemy as sa
 
-from rets_pipeline.archive import safe_segment
-from rets_pipeline.sync.downloads import Downloader, Image, ImageAbsent, ImageRefused
+from rets_pipeline.archive import Archive, safe_segment
+from rets_pipeline.rets import RetsObject
+from rets_pipeline.sync.downloads import (
+    ImageAbsent,
+    ImagePostponed,
+    ImageRefused,
+    ImageUnchanged,
+    Validators,
+)
 from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
-from rets_pipeline.warehouse import media
+from rets_pipeline.sync.objects import Objects
+from rets_pipeline.sync.received import NotAnImage, Picture, Received
+from rets_pipeline.sync.transfer import Transfer
+from rets_pipeline.warehouse import backlog, media, runs
 from rets_pipeline.warehouse.engine import transaction
-from rets_pipeline.warehouse.media import Held, Wanted
+from rets_pipeline.warehouse.media import FileRow, Held, Wanted
+
+logger = logging.getLogger(__name__)
 
 _FIRST_DELAY = timedelta(minutes=15)
 _LONGEST_DELAY = timedelta(days=2)
-#: rows written in one transaction
+#: rows written in one transaction, if so many come within the seconds
 _ROWS = 100
+_ROWS_SECONDS = 0.5
 #: listings whose images move in one transaction
 _LISTINGS = 200
+#: images that are prepared while others load
+_AHEAD = 1_000
+#: what the run ledger calls a run's images
+_ACTION = "images"
+#: a blob's key is its content, so it never changes
+_CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
 @dataclass(slots=True)
@@ -41,8 +60,10 @@ class ImageCounts:
     wanted: int = 0
     moved: int = 0  # the same bytes under another key, nothing loaded
     stored: int = 0
+    unchanged: int = 0  # the host says that the bytes under a new token are those that are held
     absent: int = 0
     failed: int = 0
+    postponed: int = 0  # left for another run: the host is unwell, or the budget is used up
     removed: int = 0
     blobs_deleted: int = 0
     bytes: int = 0
@@ -55,28 +76,44 @@ def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
     Raises:
         LockHeld: another run has it.
     """
-    return mirror.lock(f"images of feed {mirror.feed.name}", wait_seconds=wait_seconds)
+    return mirror.lock(_lock_name(mirror), wait_seconds=wait_seconds)
 
 
 def mirror_images(mirror: Mirror) -> ImageCounts:
-    """One bounded batch: at most ``photos.per_run`` images, and no longer than the run's time.
+    """One bounded batch; the next run goes on.
 
-    The next run goes on.
+    It ends well after ``photos.per_run`` images, ``photos.bytes_per_run``, or the run's time.
+    Every image is compared with what is held of it, unless nothing at all can have changed since a
+    run that found nothing.
     """
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
-    loose: list[str] = []
     connection = lock(mirror)
     with transaction(connection):
+        media.note_base_url(connection, feed, photos.base_url)
+        signal = backlog.images_signal(connection, feed, photos.sizes, _now())
+        last = runs.last_action(connection, feed=feed, lock_name=_lock_name(mirror), action=_ACTION)
+    if last is not None and last.get("settled") == signal:
+        return _noted(mirror, counts, settled=signal)
+    with transaction(connection):
         lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run)
+    loose: list[str] = []
     counts.wanted = len(lacking)
-    to_load = _move(mirror, lacking, counts, loose)
-    with Downloader(photos, mirror.feed.user_agent) as downloader:
-        _load(mirror, to_load, downloader.get, counts, loose)
-        counts.requests = downloader.requests
+    if lacking:
+        _Loading(mirror, counts, loose).all_of(lacking)
     counts.removed, counts.blobs_deleted = remove_unnamed(mirror, loose)
-    mirror.note("images", **{name: getattr(counts, name) for name in ImageCounts.__slots__})
+    found_nothing = not counts.wanted and not counts.removed
+    return _noted(mirror, counts, settled=signal if found_nothing else None)
+
+
+def _noted(mirror: Mirror, counts: ImageCounts, *, settled: str | None) -> ImageCounts:
+    numbers = {name: getattr(counts, name) for name in ImageCounts.__slots__}
+    mirror.note(_ACTION, **numbers, settled=settled)
     return counts
+
+
+def _lock_name(mirror: Mirror) -> str:
+    return f"images of feed {mirror.feed.name}"
 
 
 def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]:
@@ -98,40 +135,285 @@ def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]
     return rows, mirror.archive.delete(unused) if unused else 0
 
 
-def _move(
-    mirror: Mirror, lacking: list[Wanted], counts: ImageCounts, loose: list[str]
-) -> list[Wanted]:
-    """Photos that changed places keep their bytes.
+@dataclass(frozen=True, slots=True)
+class ToLoad:
+    """An image to load, with what is held of its listing.
 
-    Returns:
-        What has to be downloaded.
+    Attributes:
+        feed: its name.
+        archive: where its bytes go.
+        image: as the payload names it.
+        held: in its place, under another token.
+        known: blobs by hash that are held of the listing: equal bytes are stored once.
+        validators: of the bytes that are held in its place, when its address can be asked for
+            others only.
+        ways: how it may be loaded; the first one now, the others if that fails.
+        from_object: its bytes come from GetObject and not from the address.
     """
-    to_load: list[Wanted] = []
-    feed = mirror.feed.name
-    connection = lock(mirror)
-    for images in _by_listing(lacking, _LISTINGS):
-        with transaction(connection):
+
+    feed: str
+    archive: Archive
+    image: Wanted
+    held: Held | None
+    known: Mapping[str, str]
+    validators: Validators | None = None
+    ways: tuple[str, ...] = ("url",)
+    from_object: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Of the image within its feed."""
+        return identity(self.image)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.image.url
+
+    def stored(self, received: Received, picture: Picture) -> FileRow:
+        """Blob first; the row, which the caller writes, second."""
+        key = self.known.get(picture.content_hash)
+        if key is None:
+            key = self._key(picture)
+            self.archive.put(
+                key,
+                received.content(),
+                content_type=picture.kind.content_type,
+                cache_control=_CACHE_CONTROL,
+            )
+        return media.row_of(
+            self.image,
+            state="stored",
+            blob_key=key,
+            content_hash=picture.content_hash,
+            content_type=picture.kind.content_type,
+            bytes=picture.bytes,
+            width=picture.width,
+            height=picture.height,
+            source_url=None if self.from_object else self.url,
+            etag=received.etag,
+            last_modified=received.last_modified,
+            stored_at=_now(),
+        )
+
+    def _key(self, picture: Picture) -> str:
+        listing = safe_segment(self.image.listing_key)
+        return f"images/{self.feed}/{listing}/{picture.content_hash}.{picture.kind.extension}"
+
+    def failed(self, error: Exception) -> FileRow:
+        """A state rather than an exception.
+
+        Raises:
+            Exception: the error itself, when it is none of an image.
+        """
+        if isinstance(error, ImageUnchanged) and self.held is not None:
+            return _row_of_held(self.image, self.held)
+        if isinstance(error, ImageAbsent):
+            return self._row_of_failure("absent", str(error))
+        if isinstance(error, ImageRefused):
+            return self._row_of_failure("failed", str(error), error.retry_after)
+        if isinstance(error, NotAnImage):
+            place = self.url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+            return self._row_of_failure("failed", f"{place}: {error}")
+        raise error
+
+    def _row_of_failure(self, state: str, reason: str, retry_after: float | None = None) -> FileRow:
+        attempts = self.image.attempts + 1
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 16))
+        # Not all at once: what failed together need not come back together.
+        delay = max(delay * random.uniform(0.9, 1.1), timedelta(seconds=retry_after or 0))
+        return media.row_of(
+            self.image, state=state, reason=reason, attempts=attempts, next_attempt=_now() + delay
+        )
+
+
+class _Loading:
+    """The images of one run: moved or loaded, and their rows written.
+
+    While some load, the next listings are prepared, and rows are written, on this thread.
+    """
+
+    def __init__(self, mirror: Mirror, counts: ImageCounts, loose: list[str]) -> None:
+        self._mirror = mirror
+        self._feed = mirror.feed.name
+        self._counts = counts
+        self._loose = loose
+        self._connection = lock(mirror)
+        self._done = 0
+        self._started = _now()
+        self._objects = Objects(mirror)
+        self._under_way: dict[tuple[str, str, str], ToLoad] = {}
+
+    def all_of(self, lacking: list[Wanted]) -> None:
+        """Move what is held already, load the rest."""
+        photos, counts = self._mirror.feed.photos, self._counts
+        pages = _by_listing(lacking, _LISTINGS)
+        self._mirror.progress("images", 0, len(lacking))
+        with Transfer(photos, self._mirror.feed.user_agent) as transfer:
+            try:
+                self._exchange(transfer, pages)
+            except BaseException:
+                # What has come is kept, so that nobody has to ask for it again.
+                rows = transfer.end()
+                with contextlib.suppress(sa.exc.SQLAlchemyError):
+                    self._write(rows)
+                raise
+            finally:
+                counts.requests = transfer.requests + self._objects.requests
+                counts.postponed += transfer.postponed
+            alone = transfer.hosts_left_alone
+        if alone:
+            logger.warning("feed %s: left alone for now: %s", self._feed, ", ".join(alone))
+
+    def _exchange(self, transfer: Transfer, pages: Iterator[list[Wanted]]) -> None:
+        counts, total = self._counts, self._counts.wanted
+        more = True
+        while more or transfer.waiting:
+            while more and transfer.waiting < _AHEAD:
+                page = next(pages, None)
+                more = page is not None
+                self._load(transfer, self._moved(page or []))
+            self._settle(transfer, transfer.take(_ROWS, _ROWS_SECONDS))
+            self._mirror.progress("images", self._done, total)
+            if (more or transfer.waiting) and self._has_done_enough():
+                counts.postponed += transfer.drop() + sum(map(len, pages))
+                more = False
+
+    def _load(self, transfer: Transfer, tasks: list[ToLoad]) -> None:
+        """Each by the first of its ways."""
+        if not tasks:
+            return
+        direct = [task for task in tasks if task.ways[0] == "url"]
+        self._under_way |= {task.identity: task for task in direct if task.ways[1:]}
+        transfer.give(direct)
+        for way in ("location", "object"):
+            some = {task.identity: task for task in tasks if task.ways[0] == way}
+            if some:
+                self._by_object(transfer, some, location=way == "location")
+
+    def _by_object(
+        self, transfer: Transfer, tasks: Mapping[tuple[str, str, str], ToLoad], *, location: bool
+    ) -> None:
+        rows: list[FileRow] = []
+        again: list[ToLoad] = []
+        images = [task.image for task in tasks.values()]
+        for number, (image, found) in enumerate(self._objects.ask(images, location=location)):
+            if self._has_done_enough():
+                self._counts.postponed += len(images) - number
+                break
+            task = tasks[identity(image)]
+            if isinstance(found, ImagePostponed) and task.ways[1:]:
+                again.append(replace(task, ways=task.ways[1:]))
+                continue
+            if isinstance(found, ImagePostponed):
+                self._counts.postponed += 1
+                continue
+            self._under_way[task.identity] = task
+            if isinstance(found, RetsObject) and found.location is not None:
+                transfer.give(
+                    [replace(task, image=replace(image, url=found.location), validators=None)]
+                )
+                continue
+            rows.append(_row_of_object(task, found))
+            if len(rows) >= _ROWS:
+                self._settle(transfer, rows)
+                rows = []
+        self._settle(transfer, rows)
+        self._load(transfer, again)
+
+    def _settle(self, transfer: Transfer, rows: list[FileRow]) -> None:
+        """Write what is done; what failed and has another way goes it."""
+        if not self._under_way:
+            self._write(rows)
+            return
+        written: list[FileRow] = []
+        again: list[ToLoad] = []
+        for row in rows:
+            task = self._under_way.pop((row["listing_key"], row["media_key"], row["size"]), None)
+            if task is not None and task.ways[1:] and row["state"] != "stored":
+                again.append(replace(task, ways=task.ways[1:]))
+            else:
+                written.append(row)
+        self._write(written)
+        self._load(transfer, again)
+
+    def _has_done_enough(self) -> bool:
+        if self._counts.bytes >= self._mirror.feed.photos.bytes_per_run:
+            return True
+        # The first ones always: every run comes nearer.
+        return self._done >= _ROWS and self._mirror.is_late(TIME_TO_LOAD)
+
+    def _moved(self, images: list[Wanted]) -> list[ToLoad]:
+        """Photos that changed places keep their bytes.
+
+        Returns:
+            What has to be downloaded.
+        """
+        if not images:
+            return []
+        to_load: list[ToLoad] = []
+        rows: list[FileRow] = []
+        with transaction(self._connection) as connection:
             listings = sorted({image.listing_key for image in images})
-            held = media.held(connection, feed, listings)
-            names = media.names(connection, feed, listings)
-            rows = []
-            for image in images:
-                same = _same_photo(image, held.get(image.listing_key, []), names)
-                if same is None:
-                    to_load.append(image)
-                else:
-                    rows.append(_row_of_held(image, same))
-            loose += media.record(connection, feed, rows)
-        counts.moved += len(rows)
-    return to_load
+            held = media.held(connection, self._feed, listings)
+            names = media.names(connection, self._feed, listings)
+            for listing, some in groupby(images, key=lambda image: image.listing_key):
+                here = held.get(listing, [])
+                known = {item.content_hash: item.row["blob_key"] for item in here}
+                for image in some:
+                    same = same_photo(image, here, names)
+                    if same is None:
+                        to_load.append(self._to_load(image, here, known))
+                    else:
+                        rows.append(_row_of_held(image, same))
+            self._loose += media.record(connection, self._feed, rows)
+        self._counts.moved += len(rows)
+        self._done += len(rows)
+        return to_load
+
+    def _to_load(self, image: Wanted, here: list[Held], known: dict[str, str]) -> ToLoad:
+        place = (image.media_key, image.size)
+        held = next((item for item in here if (item.media_key, item.size) == place), None)
+        ways = self._mirror.feed.photos.strategies
+        validators = None if held is None else self._validators(image, held)
+        return ToLoad(self._feed, self._mirror.archive, image, held, known, validators, ways)
+
+    def _validators(self, image: Wanted, held: Held) -> Validators | None:
+        """Of the bytes in its place, when they are another version of what the address names."""
+        source_url, etag = held.row["source_url"], held.row["etag"]
+        if source_url == image.url:
+            return Validators(etag, held.row["last_modified"])
+        plain = self._mirror.source.without_version
+        if source_url is None or plain(source_url) != plain(image.url):
+            return None
+        # A weak tag, or a time, may be the same for other bytes.
+        return Validators(etag) if etag and not etag.startswith("W/") else None
+
+    def _write(self, rows: list[FileRow]) -> None:
+        if not rows:
+            return
+        with transaction(self._connection) as connection:
+            self._loose += media.record(connection, self._feed, rows)
+        self._done += len(rows)
+        self._count(rows)
+
+    def _count(self, rows: Iterable[FileRow]) -> None:
+        counts = self._counts
+        for row in rows:
+            if row["state"] == "stored" and row["stored_at"] < self._started:
+                counts.unchanged += 1
+                continue
+            counts.bytes += row["bytes"] or 0
+            setattr(counts, row["state"], getattr(counts, row["state"]) + 1)
 
 
-def _same_photo(
+def same_photo(
     image: Wanted, held: list[Held], names: Mapping[tuple[str, str], int]
 ) -> Held | None:
     """The photo under its token, unless the token may mean two different ones.
 
     Args:
+        image: that the payload names.
         held: of the image's listing.
         names: how many photos of a listing the payload names with a token.
     """
@@ -143,121 +425,23 @@ def _same_photo(
     return same[0] if len({item.content_hash for item in same}) == 1 else None
 
 
-def _load(
-    mirror: Mirror,
-    images: list[Wanted],
-    get: Callable[[str], Image],
-    counts: ImageCounts,
-    loose: list[str],
-) -> None:
-    def load(image: Wanted) -> dict[str, Any]:
-        return _store(mirror, image, get)
-
-    feed = mirror.feed.name
-    connection = lock(mirror)
-    mirror.progress("images", 0, len(images))
-    # The first ones always: every run comes nearer.
-    rest = takewhile(lambda image: not mirror.is_late(TIME_TO_LOAD), images[_ROWS:])
-    in_time = chain(images[:_ROWS], rest)
-    done = 0
-    loaded = _in_parallel(load, in_time, mirror.feed.photos.connections)
-    while rows := list(islice(loaded, _ROWS)):
-        for row in rows:
-            _count(row, counts)
-        with transaction(connection):
-            loose += media.record(connection, feed, rows)
-        done += len(rows)
-        mirror.progress("images", done, len(images))
+def identity(image: Wanted) -> tuple[str, str, str]:
+    """Listing, photo and size."""
+    return image.listing_key, image.media_key, image.size
 
 
-def _store(mirror: Mirror, image: Wanted, get: Callable[[str], Image]) -> dict[str, Any]:
-    """Blob first; the row, which the caller writes, second."""
-    try:
-        loaded = get(image.url)
-    except ImageAbsent as error:
-        return _row_of_failure(image, "absent", str(error))
-    except ImageRefused as error:
-        return _row_of_failure(image, "failed", str(error))
-    content_hash = hashlib.sha256(loaded.data).hexdigest()
-    key = "/".join(
-        (
-            "images",
-            mirror.feed.name,
-            safe_segment(image.listing_key),
-            f"{content_hash}.{loaded.extension}",
-        )
-    )
-    mirror.archive.put(key, loaded.data, content_type=loaded.content_type)
-    return _row(
-        image,
-        blob_key=key,
-        content_hash=content_hash,
-        content_type=loaded.content_type,
-        bytes=len(loaded.data),
-        state="stored",
-        stored_at=_now(),
-    )
-
-
-def _row_of_held(image: Wanted, held: Held) -> dict[str, Any]:
-    return _row(
-        image,
-        blob_key=held.blob_key,
-        content_hash=held.content_hash,
-        content_type=held.content_type,
-        bytes=held.bytes,
-        state="stored",
-        stored_at=held.stored_at,
-    )
-
-
-def _row_of_failure(image: Wanted, state: str, reason: str) -> dict[str, Any]:
-    attempts = image.attempts + 1
-    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 16))
-    return _row(image, state=state, reason=reason, attempts=attempts, next_attempt=_now() + delay)
-
-
-def _row(image: Wanted, **values: Any) -> dict[str, Any]:
-    row = {
-        "listing_key": image.listing_key,
-        "media_key": image.media_key,
-        "size": image.size,
-        "change_token": image.change_token,
-        "blob_key": None,
-        "content_hash": None,
-        "content_type": None,
-        "bytes": None,
-        "attempts": 0,
-        "next_attempt": None,
-        "reason": None,
-        "stored_at": None,
-    }
-    return {**row, **values}
-
-
-def _count(row: dict[str, Any], counts: ImageCounts) -> None:
-    counts.bytes += row["bytes"] or 0
-    setattr(counts, row["state"], getattr(counts, row["state"]) + 1)
-
-
-def _in_parallel(
-    work: Callable[[Wanted], dict[str, Any]], images: Iterable[Wanted], width: int
-) -> Iterator[dict[str, Any]]:
-    """Results as they come; never more than a few tasks ahead, so that memory stays flat."""
-    waiting = iter(images)
-    with ThreadPoolExecutor(max_workers=width, thread_name_prefix="images") as pool:
-        running: set[Future[dict[str, Any]]] = {
-            pool.submit(work, image) for image in islice(waiting, 2 * width)
-        }
+def _row_of_object(task: ToLoad, found: RetsObject | Exception) -> FileRow:
+    if isinstance(found, Exception):
+        return task.failed(found)
+    with Received(found.data) as received:
         try:
-            while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(work, image) for image in islice(waiting, len(finished))}
-                for future in finished:
-                    yield future.result()
-        finally:
-            for future in running:
-                future.cancel()
+            return replace(task, from_object=True).stored(received, received.picture())
+        except NotAnImage as error:
+            return task.failed(error)
+
+
+def _row_of_held(image: Wanted, held: Held) -> FileRow:
+    return media.row_of(image, state="stored", **held.row)
 
 
 def _by_listing(images: list[Wanted], listings: int) -> Iterator[list[Wanted]]:

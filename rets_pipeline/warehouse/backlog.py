@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers, media
+from rets_pipeline.warehouse import ledgers, media, tables
 
 #: a count goes no further: more is as much work for one run as this
 BOUND = 10_000
@@ -54,6 +54,21 @@ def images(feed: str, sizes: Sequence[str]) -> Backlog:
         return media.lacking_or_unnamed(connection, feed, sizes, now, BOUND)
 
     return Backlog(signal, count)
+
+
+def images_signal(connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime) -> str:
+    """A text that changes whenever an image run may find something to do.
+
+    As the signal of the backlog, with the number of rows on both sides: an image run trusts it
+    instead of comparing every row, so it also tells what somebody removed by hand.
+    """
+    numbers = [
+        connection.execute(
+            sa.select(sa.func.count()).select_from(table).where(table.c.feed == feed)
+        ).scalar_one()
+        for table in (tables.media, ledgers.media_file)
+    ]
+    return f"{images(feed, sizes).signal(connection, now)} {numbers[0]} {numbers[1]}"
 
 
 def newest_change(feed: str) -> sa.Select[Any]:

@@ -124,6 +124,11 @@ media_file = sa.Table(
     sa.Column("content_hash", sa.Text, comment="SHA-256 of the bytes, hexadecimal"),
     sa.Column("content_type", sa.Text),
     sa.Column("bytes", sa.BigInteger),
+    sa.Column("width", sa.Integer, comment="in pixels; NULL: the header cannot be read"),
+    sa.Column("height", sa.Integer, comment="in pixels"),
+    sa.Column("source_url", sa.Text, comment="that the bytes came from"),
+    sa.Column("etag", sa.Text, comment="that came with them"),
+    sa.Column("last_modified", sa.Text, comment="likewise, as the server wrote it"),
     sa.Column("state", sa.Text, nullable=False, comment="stored, absent, failed or vanished"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt", UtcTimestamp),
@@ -133,6 +138,15 @@ media_file = sa.Table(
     sa.Index("ix_media_file_feed_blob_key", "feed", "blob_key"),
     sa.Index("ix_media_file_feed_next_attempt", "feed", "next_attempt"),
     comment="What is held of each image in the archive",
+)
+
+#: Where a website finds the blobs of images, for the view of photos.
+media_base_url = sa.Table(
+    "media_base_url",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("base_url", sa.Text, nullable=False, comment="that blob keys are put behind"),
+    comment="The address of each feed's images, as its settings name it",
 )
 
 #: Which address each listing was seen with. Never replaced with its listing.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,9 @@ from rets_pipeline.warehouse import bulk, ledgers, tables
 #: the column of ``media`` that holds the address of a size
 URL_COLUMNS = {"thumbnail": "thumbnail_url", "medium": "medium_url", "large": "media_url"}
 
+#: images named in one statement; databases limit its parameters
+_AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -29,6 +32,7 @@ class Wanted:
     Attributes:
         change_token: the payload's, now.
         attempts: made so far under this token.
+        order: of the photo among its listing's, by which GetObject knows it.
     """
 
     listing_key: str
@@ -37,20 +41,59 @@ class Wanted:
     url: str
     change_token: str
     attempts: int
+    order: int | None = field(default=None, compare=False)
+
+
+#: a row of ``media_file``, without its feed
+FileRow = dict[str, Any]
+
+#: what a row tells of the bytes it names; NULL as long as there are none
+_OF_BYTES = (
+    "blob_key",
+    "content_hash",
+    "content_type",
+    "bytes",
+    "width",
+    "height",
+    "source_url",
+    "etag",
+    "last_modified",
+    "stored_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Bytes in the archive under a token."""
+    """Bytes in the archive under a token.
+
+    Attributes:
+        row: what ``media_file`` says of the bytes: columns that may be copied to another row.
+    """
 
     media_key: str
     size: str
     change_token: str | None
-    blob_key: str
     content_hash: str
-    content_type: str
-    bytes: int
-    stored_at: datetime
+    row: FileRow
+
+
+def row_of(image: Wanted, **values: Any) -> FileRow:
+    """A row of ``media_file`` for an image as its payload names it now.
+
+    Args:
+        values: ``state`` and what else is known; of bytes nothing without it.
+    """
+    return {
+        "listing_key": image.listing_key,
+        "media_key": image.media_key,
+        "size": image.size,
+        "change_token": image.change_token,
+        **dict.fromkeys(_OF_BYTES),
+        "attempts": 0,
+        "next_attempt": None,
+        "reason": None,
+        **values,
+    }
 
 
 def wanted(
@@ -64,7 +107,15 @@ def wanted(
     """
     rows = connection.execute(_lacking(feed, sizes, now).limit(limit))
     return [
-        Wanted(row.listing_key, row.media_key, row.size, row.url, row.change_token, row.attempts)
+        Wanted(
+            row.listing_key,
+            row.media_key,
+            row.size,
+            row.url,
+            row.change_token,
+            row.attempts,
+            row.order,
+        )
         for row in rows
     ]
 
@@ -123,6 +174,25 @@ def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> 
     )
 
 
+def reasons(connection: sa.Connection, feed: str, most: int = 10) -> dict[str, int]:
+    """Why images are not held, the commonest reasons first, with the number of images.
+
+    Args:
+        most: reasons.
+    """
+    file = ledgers.media_file
+    found: Counter[str] = Counter()
+    rows = connection.execute(
+        sa.select(file.c.reason, sa.func.count().label("images"))
+        .where(file.c.feed == feed, file.c.state.in_(("absent", "failed", "vanished")))
+        .group_by(file.c.reason)
+    )
+    for row in rows:
+        # What stands before the colon is the image's own place.
+        found[(row.reason or "").rpartition(": ")[2]] += row.images
+    return dict(found.most_common(most))
+
+
 def held(
     connection: sa.Connection, feed: str, listing_keys: Sequence[str]
 ) -> dict[str, list[Held]]:
@@ -141,10 +211,13 @@ def held(
     for row in rows:
         found.setdefault(row.listing_key, []).append(
             Held(
-                row.media_key, row.size, row.change_token, row.blob_key, row.content_hash,
-                row.content_type, row.bytes, row.stored_at,
+                row.media_key,
+                row.size,
+                row.change_token,
+                row.content_hash,
+                {name: row._mapping[name] for name in _OF_BYTES},
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -161,44 +234,66 @@ def names(
     return Counter({(row.listing_key, row.change_token): row.photos for row in rows})
 
 
-def record(connection: sa.Connection, feed: str, rows: Iterable[dict[str, Any]]) -> list[str]:
+def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> list[str]:
     """Write rows of ``media_file``, each only while the payload still names image and token.
 
     Args:
-        rows: all columns but ``feed``. A row without ``blob_key`` keeps none: what was held
-            under an older token goes.
+        connection: in a transaction.
+        feed: its name.
+        rows: all columns but ``feed``, each image once. A row without ``blob_key`` keeps none:
+            what was held under an older token goes.
 
     Returns:
         Blob keys whose row was not written because the payload has moved on, and those that
         were replaced. Some may still be in use: ask :func:`unused`.
     """
-    listing = tables.media
-    file = ledgers.media_file
-    loose: list[str | None] = []
-    for row in rows:
-        identity = (
-            file.c.feed == feed,
-            *(file.c[name] == row[name] for name in ("listing_key", "media_key", "size")),
-        )
-        before = connection.execute(
-            sa.select(file.c.blob_key).where(*identity)
-        ).scalar_one_or_none()
-        current = connection.execute(
-            sa.select(listing.c.media_key)
-            .where(
-                listing.c.feed == feed,
-                listing.c.listing_key == row["listing_key"],
-                listing.c.media_key == row["media_key"],
-                listing.c.change_token == row["change_token"],
-            )
+    if not rows:
+        return []
+    media, file = tables.media, ledgers.media_file
+    keys = sorted({row["media_key"] for row in rows})
+    current = {
+        (row.listing_key, row.media_key): row.change_token
+        for row in connection.execute(
+            sa.select(media.c.listing_key, media.c.media_key, media.c.change_token)
+            .where(media.c.feed == feed, bulk.among(connection, media.c.media_key, keys))
+            .order_by(media.c.media_key)
             .with_for_update(read=True)
-        ).scalar_one_or_none()
-        if current is None:
+        )
+    }
+    before = {
+        (row.listing_key, row.media_key, row.size): row.blob_key
+        for row in connection.execute(
+            sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key).where(
+                file.c.feed == feed,
+                bulk.among(connection, file.c.listing_key, _listings(rows)),
+                bulk.among(connection, file.c.media_key, keys),
+            )
+        )
+    }
+    loose: list[str | None] = []
+    valid: list[FileRow] = []
+    for row in rows:
+        image = (row["listing_key"], row["media_key"])
+        if image in current and current[image] == row["change_token"]:
+            valid.append({"feed": feed, **row})
+            loose.append(before.get((*image, row["size"])))
+        else:
             loose.append(row["blob_key"])
-            continue
-        bulk.upsert(connection, file, [{"feed": feed, **row}])
-        loose.append(before)
+    bulk.upsert(connection, file, valid)
     return [key for key in loose if key is not None]
+
+
+def _listings(rows: Iterable[FileRow]) -> list[str]:
+    return sorted({row["listing_key"] for row in rows})
+
+
+def note_base_url(connection: sa.Connection, feed: str, base_url: str | None) -> None:
+    """Let the view of photos name addresses below this one, or none."""
+    table = ledgers.media_base_url
+    if base_url is None:
+        connection.execute(sa.delete(table).where(table.c.feed == feed))
+    else:
+        bulk.upsert(connection, table, [{"feed": feed, "base_url": base_url}])
 
 
 def remove_unnamed(
@@ -211,15 +306,12 @@ def remove_unnamed(
     """
     file = ledgers.media_file
     rows = connection.execute(_unnamed(feed, sizes).limit(limit)).all()
-    for row in rows:
-        connection.execute(
-            sa.delete(file).where(
-                file.c.feed == feed,
-                file.c.listing_key == row.listing_key,
-                file.c.media_key == row.media_key,
-                file.c.size == row.size,
-            )
-        )
+    identity = sa.tuple_(file.c.listing_key, file.c.media_key, file.c.size)
+    for start in range(0, len(rows), _AT_ONCE):
+        some = [
+            (row.listing_key, row.media_key, row.size) for row in rows[start : start + _AT_ONCE]
+        ]
+        connection.execute(sa.delete(file).where(file.c.feed == feed, identity.in_(some)))
     return len(rows), [row.blob_key for row in rows if row.blob_key is not None]
 
 
@@ -228,11 +320,11 @@ def unused(connection: sa.Connection, feed: str, blob_keys: Iterable[str]) -> li
     keys = sorted(set(blob_keys))
     file = ledgers.media_file
     used: set[str] = set()
-    for start in range(0, len(keys), 500):
+    for start in range(0, len(keys), _AT_ONCE):
         used.update(
             connection.execute(
                 sa.select(file.c.blob_key).where(
-                    file.c.feed == feed, file.c.blob_key.in_(keys[start : start + 500])
+                    file.c.feed == feed, file.c.blob_key.in_(keys[start : start + _AT_ONCE])
                 )
             ).scalars()
         )

@@ -81,6 +81,32 @@ def actions(connection: sa.Connection, *, run_id: str, feed: str) -> list[dict[s
     return list(found or ())
 
 
+def last_action(
+    connection: sa.Connection, *, feed: str, lock_name: str, action: str
+) -> dict[str, Any] | None:
+    """What the newest of the runs that began with a lock noted last about an action, or None.
+
+    Args:
+        lock_name: the lock.
+        action: its name; runs that have not come so far are passed over.
+    """
+    table = ledgers.run_ledger
+    newest = connection.execute(
+        sa.select(table.c.actions)
+        .where(table.c.feed == feed, table.c.lock_name == lock_name)
+        .order_by(table.c.started_at.desc())
+        .limit(_RUNS_BACK)
+    ).scalars()
+    for actions_of_run in newest:
+        for noted in reversed(actions_of_run):
+            if noted["action"] == action:
+                return dict(noted)
+    return None
+
+
+#: runs in which an action is looked for
+_RUNS_BACK = 5
+
 #: jobs that say nothing about the listings
 _NO_SYNC = (
     "images", "addresses", "check", "members_and_offices", "show", "fetch", "retention",
@@ -110,6 +136,7 @@ class Status:
     """A feed in numbers.
 
     Attributes:
+        image_reasons: why images are not held, the commonest first, with their number.
         people: members and offices, by the kind of their pulls.
     """
 
@@ -120,6 +147,7 @@ class Status:
     last_sync_at: datetime | None
     last_sync_result: str | None
     images: media.Completeness
+    image_reasons: dict[str, int]
     located: addresses.Located
     not_returned: int
     quarantined: int
@@ -151,6 +179,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         last_sync_at=(last.ended_at or last.started_at) if last else None,
         last_sync_result=(last.result or "running or killed") if last else None,
         images=media.completeness(connection, feed, sizes),
+        image_reasons=media.reasons(connection, feed),
         located=addresses.located(connection, feed),
         not_returned=states.get("not_returned", 0),
         quarantined=states.get("quarantined", 0),

@@ -71,8 +71,26 @@ LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
 """  # noqa: S608
 
 
+_LISTING_PHOTOS = """
+SELECT
+    m.feed, m.listing_key, m.media_key, m."order", m.preferred_photo_yn, m.long_description,
+    m.media_modification_timestamp, f.size, f.width, f.height, f.content_type, f.bytes,
+    f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
+    CASE WHEN f.change_token = m.change_token THEN 1 ELSE 0 END AS is_current
+FROM media m
+JOIN media_file f ON f.feed = m.feed AND f.listing_key = m.listing_key
+    AND f.media_key = m.media_key AND f.blob_key IS NOT NULL
+LEFT JOIN media_base_url b ON b.feed = m.feed
+"""
+
 #: By name. ``current_listings``: each listing with its list agent, its list office, where it is (by
 #: its payload, or else by the best answer of a geocoder for the address that it has now), and its
 #: first image: the address that the payload names, and the key of the blob that is held of it: that
 #: of the image as it is now or else as it was, the large one or else the next smaller.
-VIEWS: dict[str, str] = {"current_listings": _current_listings()}
+#: ``listing_photos``: each photo that is held, in each size, with its place, its size in pixels and
+#: the address that a website shows (``photos.base_url``); `is_current` is 0 while the payload names
+#: a newer version.
+VIEWS: dict[str, str] = {
+    "current_listings": _current_listings(),
+    "listing_photos": _LISTING_PHOTOS,
+}

@@ -3,8 +3,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -547,6 +549,20 @@ class TestS3:
             client.head_object(Bucket=BUCKET, Key=f"{prefix}/{key}")["ContentType"] for key in "ab"
         ]
         assert types == ["image/jpeg", "application/zstd"]
+
+        forever = "public, max-age=31536000, immutable"
+        archive.put("c", b"1", content_type="image/jpeg", cache_control=forever)
+        assert client.head_object(Bucket=BUCKET, Key=f"{prefix}/c")["CacheControl"] == forever
+
+        large = random.Random(5).randbytes(20_000_000)
+        with tempfile.TemporaryFile() as file:
+            file.write(large)
+            file.seek(0)
+            archive.put("d", file, content_type="image/tiff", cache_control=forever)
+        head = client.head_object(Bucket=BUCKET, Key=f"{prefix}/d")
+        assert (head["ContentType"], head["CacheControl"]) == ("image/tiff", forever)
+        assert head["ETag"].strip('"').endswith("-3")  # in three parts
+        assert archive.get("d") == large
 
 
 GOOD = {

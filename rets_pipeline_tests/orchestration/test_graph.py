@@ -16,6 +16,7 @@ import pytest
 
 from rets_pipeline.orchestration import build_defs
 from rets_pipeline.settings import Settings
+from rets_pipeline_tests.orchestration.conftest import feed
 from rets_pipeline_tests.orchestration.graph import graph_of, resources_of
 
 _ROOT = Path(__file__).parents[2]
@@ -74,6 +75,23 @@ def test_every_column_of_listings_has_its_reso_name_in_the_ui(shipped: Settings)
     assert named["modification_timestamp"] == "ModificationTimestamp ← @LastUpdated"
     assert named["property_rooms.room_type"] == "RoomType ← Building/Rooms/Room/Type"
     assert all(column.type for column in schema.columns)
+
+
+@pytest.mark.parametrize(
+    ("strategies", "pool"),
+    [(["url"], "images_east"), (["url", "object"], "rets_east"), (["location"], "rets_east")],
+)
+def test_photos_by_getobject_wait_for_the_accounts_session(
+    tmp_path: Path, strategies: list[str], pool: str
+) -> None:
+    settings = Settings(
+        feeds={"east": feed("east", photos={"strategies": strategies})},
+        database_url=f"sqlite:///{tmp_path / 'warehouse.sqlite'}",
+        archive_uri=str(tmp_path),
+        home=tmp_path,
+    )
+    graph = build_defs(settings).get_repository_def().asset_graph
+    assert graph.get(dg.AssetKey(["east", "listing_images"])).pools == {pool}
 
 
 def test_no_secret_is_part_of_the_definitions(two_feeds: Settings) -> None:

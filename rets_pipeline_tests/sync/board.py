@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from rets_pipeline.archive import Archive
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sources.base import ParsedListing, Row
-from rets_pipeline.sync import images
+from rets_pipeline.sync import hosts, images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import deletion, ledgers, media
+from rets_pipeline.warehouse import deletion, ledgers, media, pulls
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg
 from rets_pipeline_tests.sync.pieces import open_mirror
@@ -44,7 +44,8 @@ class Photo:
 
 
 @pytest.fixture
-def server() -> Iterator[ImageServer]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageServer]:
+    monkeypatch.setattr(hosts, "FIRST_PAUSE", 0.001)
     with image_server() as found:
         found.fallback = lambda path: Answer(jpeg(path.rpartition("/")[2]))
         yield found
@@ -77,6 +78,8 @@ class Board:
             key, None, pull.pull_id, {"property": [{"listing_key": key}], "media": media_rows}
         )
         apply(self.warehouse, pull, [item])
+        with self.warehouse.writing() as connection:
+            pulls.applied(connection, pull)
 
     def withdraw_all(self) -> None:
         """A master list without any listing."""

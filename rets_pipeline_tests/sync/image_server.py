@@ -5,14 +5,19 @@ What belongs here: the server. What does not: tests.
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-JPEG = b"\xff\xd8\xff\xe0"
+from PIL import Image
+
+#: bytes of a segment of JPEG's that a comment may have
+_COMMENT = 60_000
 
 
 @dataclass
@@ -39,6 +44,7 @@ class ImageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -96,5 +102,24 @@ def image_server() -> Iterator[ImageServer]:
 
 
 def jpeg(content: str) -> bytes:
-    """Bytes that show themselves to be a JPEG."""
-    return JPEG + content.encode()
+    """A whole JPEG, with that text in its comments."""
+    data = content.encode()
+    pieces = [data[at : at + _COMMENT] for at in range(0, len(data), _COMMENT)]
+    comments = b"".join(
+        b"\xff\xfe" + (len(piece) + 2).to_bytes(2, "big") + piece for piece in pieces
+    )
+    plain = _plain_jpeg()
+    return plain[:2] + comments + plain[2:]
+
+
+def jpeg_of(size: int) -> bytes:
+    """A whole JPEG of so many bytes, if there is room for a comment."""
+    data = jpeg("x" * (size - len(_plain_jpeg())))
+    return jpeg("x" * (2 * size - len(_plain_jpeg()) - len(data)))
+
+
+@cache
+def _plain_jpeg() -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(written, "JPEG")
+    return written.getvalue()

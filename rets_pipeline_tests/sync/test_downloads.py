@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import hashlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Self
 
 import pytest
 
 from rets_pipeline.settings import PhotoSettings
-from rets_pipeline.sync import downloads
-from rets_pipeline.sync.downloads import Downloader, ImageAbsent, ImageRefused
-from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg
+from rets_pipeline.sync import downloads, hosts, received
+from rets_pipeline.sync.downloads import (
+    Downloader,
+    ImageAbsent,
+    ImagePostponed,
+    ImageRefused,
+    ImageUnchanged,
+    Validators,
+)
+from rets_pipeline.sync.received import Received
+from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg, jpeg_of
 
 SECRET = "hunter2"
 PICTURE = jpeg("a picture")
@@ -25,13 +37,43 @@ def server() -> Iterator[ImageServer]:
         yield found
 
 
-def downloader(**settings: Any) -> Downloader:
-    values = {"hosts": ("127.0.0.1",), "allow_private_addresses": True, **settings}
-    return Downloader(PhotoSettings.model_validate(values), "tests/1.0")
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits between repetitions."""
+    monkeypatch.setattr(hosts, "FIRST_PAUSE", 0.001)
+
+
+class Loader:
+    """A downloader for tests that are no coroutines."""
+
+    def __init__(self, **settings: Any) -> None:
+        values = {"hosts": ("127.0.0.1",), "allow_private_addresses": True, **settings}
+        self.downloader = Downloader(PhotoSettings.model_validate(values), "tests/1.0")
+        self.runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self.runner.run(self.downloader.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.runner.run(self.downloader.__aexit__())
+        self.runner.close()
+
+    @property
+    def requests(self) -> int:
+        return self.downloader.requests
+
+    def get(self, url: str, held: Validators | None = None) -> Received:
+        return self.runner.run(self.downloader.get(url, held))
+
+    def data(self, url: str) -> bytes:
+        with self.get(url) as received:
+            content = received.content()
+            return content if isinstance(content, bytes) else content.read()
 
 
 def refusal(url: str, **settings: Any) -> str:
-    with downloader(**settings) as loader, pytest.raises(ImageRefused) as caught:
+    with Loader(**settings) as loader, pytest.raises(ImageRefused) as caught:
         loader.get(url)
     message = str(caught.value)
     assert SECRET not in message
@@ -40,61 +82,25 @@ def refusal(url: str, **settings: Any) -> str:
 
 
 def test_an_image(server: ImageServer) -> None:
-    server.answers["/1.jpg"] = Answer(PICTURE, headers={"Content-Type": "text/plain"})
-    with downloader() as loader:
+    server.answers["/1.jpg"] = Answer(
+        PICTURE, headers={"ETag": '"1"', "Last-Modified": "Sun, 01 Mar 2026 12:00:00 GMT"}
+    )
+    with Loader() as loader:
         image = loader.get(server.url("/1.jpg"))
         assert loader.requests == 1
-    assert (image.data, image.extension, image.content_type) == (PICTURE, "jpg", "image/jpeg")
+    assert (image.content(), image.bytes, image.etag) == (PICTURE, len(PICTURE), '"1"')
+    assert image.last_modified == "Sun, 01 Mar 2026 12:00:00 GMT"
     assert server.headers_seen["user-agent"] == "tests/1.0"
     assert server.headers_seen["accept"] == "image/*"
     assert server.headers_seen["accept-encoding"] == "identity"  # so that its length tells
-    assert "authorization" not in server.headers_seen
-
-
-@pytest.mark.parametrize(
-    ("data", "extension", "content_type"),
-    [
-        (b"\xff\xd8\xff\xdb", "jpg", "image/jpeg"),
-        (b"\x89PNG\r\n\x1a\n....", "png", "image/png"),
-        (b"GIF87a....", "gif", "image/gif"),
-        (b"GIF89a....", "gif", "image/gif"),
-        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "webp", "image/webp"),
-    ],
-)
-def test_the_bytes_say_what_it_is(
-    server: ImageServer, data: bytes, extension: str, content_type: str
-) -> None:
-    server.answers["/x"] = Answer(data)
-    with downloader() as loader:
-        image = loader.get(server.url("/x"))
-    assert (image.extension, image.content_type) == (extension, content_type)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"<html>Object reference not set to an instance of an object</html>",
-        b"",
-        b"\xff\xd8",
-        b"RIFF\x00\x00\x00\x00WAVEfmt ",
-        b"<svg/>",
-        b"%PDF-1.7",
-    ],
-)
-def test_what_is_no_image_is_refused_whatever_the_server_calls_it(
-    server: ImageServer, data: bytes
-) -> None:
-    server.answers["/1.jpg"] = Answer(data, headers={"Content-Type": "image/jpeg"})
-    assert refusal(server.url("/1.jpg")) == (
-        f"127.0.0.1/1.jpg: the {len(data)} bytes are not an image"
-    )
+    assert not {"authorization", "cookie", "if-none-match"} & server.headers_seen.keys()
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_an_absent_image(server: ImageServer, status: int) -> None:
     server.answers["/1.jpg"] = Answer(PICTURE, status=status)
     with (
-        downloader() as loader,
+        Loader() as loader,
         pytest.raises(ImageAbsent, match=f"127.0.0.1/1.jpg: HTTP {status}"),
     ):
         loader.get(server.url("/1.jpg"))
@@ -108,11 +114,11 @@ def test_any_other_status_is_a_failure(server: ImageServer, status: int) -> None
 
 
 def test_too_large(server: ImageServer) -> None:
-    server.answers["/exact"] = Answer(jpeg("x" * (2_000 - 4)))
-    server.answers["/more"] = Answer(jpeg("x" * (2_000 - 3)))
+    server.answers["/exact"] = Answer(jpeg_of(2_000))
+    server.answers["/more"] = Answer(jpeg_of(2_001))
     server.answers["/endless"] = Answer(jpeg("x" * 200_000), length=10**12)
-    with downloader(max_bytes=2_000) as loader:
-        assert len(loader.get(server.url("/exact")).data) == 2_000
+    with Loader(max_bytes=2_000) as loader:
+        assert len(loader.data(server.url("/exact"))) == 2_000
     for path in ("/more", "/endless"):
         assert refusal(server.url(path), max_bytes=2_000).endswith(": larger than 2000 bytes")
 
@@ -122,8 +128,8 @@ def test_a_packed_body_is_unpacked_and_measured_unpacked(server: ImageServer) ->
     server.answers["/1.jpg"] = Answer(gzip.compress(PICTURE), headers=packed)
     server.answers["/bomb"] = Answer(gzip.compress(jpeg("x" * 3_000_000)), headers=packed)
     server.answers["/spoiled"] = Answer(b"nonsense" + gzip.compress(PICTURE)[8:], headers=packed)
-    with downloader() as loader:
-        assert loader.get(server.url("/1.jpg")).data == PICTURE
+    with Loader() as loader:
+        assert loader.data(server.url("/1.jpg")) == PICTURE
     assert "larger than" in refusal(server.url("/bomb"), max_bytes=10_000)
     assert refusal(server.url("/spoiled")).startswith("127.0.0.1/spoiled: ")
 
@@ -190,18 +196,25 @@ def test_addresses_that_are_not_http(url: str) -> None:
         "http://\u2603\u2603.example.com/1.jpg",
         "http://exa mple.example.com/1.jpg",
         "http://xn--a.example.com/\x00",
+        "http://2130706433/1.jpg",
+        "http://0x7f.1/1.jpg",
     ],
 )
 @pytest.mark.parametrize("private", [True, False])
 def test_addresses_that_are_none_are_refused_and_end_no_run(url: str, private: bool) -> None:
     """Whatever stands in a payload, the other images go on."""
-    refusal(url, hosts=["127.0.0.1", "*.example.com"], allow_private_addresses=private)
+    refusal(
+        url,
+        hosts=["127.0.0.1", "*.example.com", "2130706433", "0x7f.1"],
+        allow_private_addresses=private,
+    )
 
 
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]", "0.0.0.0",
-     "172.16.0.1", "100.64.0.1", "[::ffff:127.0.0.1]", "[fe80::1]", "[fd00::1]", "2130706433"],
+     "172.16.0.1", "100.64.0.1", "[::ffff:127.0.0.1]", "[fe80::1]", "[fd00::1]",
+     "224.0.0.1"],
 )  # fmt: skip
 def test_private_addresses_are_for_those_who_allow_them(host: str) -> None:
     name = host.strip("[]")
@@ -209,13 +222,33 @@ def test_private_addresses_are_for_those_who_allow_them(host: str) -> None:
     assert message == f"{name}/1.jpg: the host is on a private network"
 
 
+def test_a_name_that_means_something_else_the_next_time(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: what counts is where the connection goes, not what a look-up said before."""
+    plain = socket.getaddrinfo
+    answers = iter(["93.184.216.34"])  # whoever looks first sees a public address
+
+    def rebinding(host: str, *more: Any, **named: Any) -> Any:
+        if host != "rebinding.example.com":
+            return plain(host, *more, **named)
+        return plain(next(answers, "127.0.0.1"), *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    assert socket.getaddrinfo("rebinding.example.com", 80)[0][4][0] == "93.184.216.34"
+    url = server.url("/1.jpg", host="rebinding.example.com")
+    message = refusal(url, hosts=["*.example.com"], allow_private_addresses=False)
+    assert message == "rebinding.example.com/1.jpg: the host is on a private network"
+    assert server.asked == {}
+
+
 def test_a_redirect_to_where_images_may_come_from(server: ImageServer) -> None:
     server.answers["/a"] = Answer(status=302, headers={"Location": "/b"})
     server.answers["/b"] = Answer(status=301, headers={"Location": server.url("/c")})
     server.answers["/c"] = Answer(status=307, headers={"Location": "d.jpg"})
     server.answers["/d.jpg"] = Answer(PICTURE)
-    with downloader() as loader:
-        assert loader.get(server.url("/a")).data == PICTURE
+    with Loader() as loader:
+        assert loader.data(server.url("/a")) == PICTURE
         assert loader.requests == 4
 
 
@@ -235,13 +268,18 @@ def test_redirects_elsewhere(server: ImageServer) -> None:
     assert set(server.asked) == {f"/{number}" for number in range(6)}  # and nothing elsewhere
 
 
-def test_a_redirect_from_a_public_name_into_the_private_network(server: ImageServer) -> None:
-    server.answers["/1.jpg"] = Answer(status=302, headers={"Location": "http://localhost/x"})
-    with downloader(hosts=["127.0.0.1", "localhost"]) as loader:
-        loader._photos = loader._photos.model_copy(update={"allow_private_addresses": False})
-        with pytest.raises(ImageRefused, match="private network"):
-            loader.get(server.url("/1.jpg"))
-    assert server.asked == {}
+def test_a_redirect_from_a_public_name_into_the_private_network(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_is_public", lambda address: address != "127.0.0.2")
+    server.answers["/1.jpg"] = Answer(
+        status=302, headers={"Location": server.url("/x", host="127.0.0.2")}
+    )
+    message = refusal(
+        server.url("/1.jpg"), hosts=["127.0.0.1", "127.0.0.2"], allow_private_addresses=False
+    )
+    assert message == "127.0.0.2/x: the host is on a private network"
+    assert set(server.asked) == {"/1.jpg"}
 
 
 def test_redirects_in_a_circle(server: ImageServer) -> None:
@@ -261,39 +299,69 @@ def test_a_redirect_without_a_target(server: ImageServer) -> None:
 def test_a_refused_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert refusal(f"http://127.0.0.1:{port}/1.jpg") == "127.0.0.1/1.jpg: ConnectionError"
+    assert refusal(f"http://127.0.0.1:{port}/1.jpg") == (
+        "127.0.0.1/1.jpg: the host refuses connections"
+    )
 
 
 def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(downloads, "_SILENCE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert "Timeout" in refusal(f"http://127.0.0.1:{port}/1.jpg")
+        assert refusal(f"http://127.0.0.1:{port}/1.jpg").endswith(": silence for 0.1 s")
+
+
+def test_a_server_that_sends_a_byte_now_and_then(server: ImageServer) -> None:
+    """Each byte comes soon enough for the time-out of silence, and the image never."""
+    stop = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not stop.wait(0.02):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/1.jpg"
+        assert refusal(url, timeout_seconds=0.2) == "127.0.0.1/1.jpg: not here after 0.2 s"
+        stop.set()
+        thread.join()
 
 
 def test_a_server_that_talks_nonsense() -> None:
     def answer(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(10_000)
-            connection.sendall(b"\x00\xff nonsense " * 100)
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if not connection.recv(10_000):
+                    return
+                connection.sendall(b"\x00\xff nonsense " * 100)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
-        refusal(f"http://127.0.0.1:{listener.getsockname()[1]}/1.jpg")
+        port = listener.getsockname()[1]
+        assert "the connection broke" in refusal(f"http://127.0.0.1:{port}/1.jpg")
+        socket.create_connection(("127.0.0.1", port)).close()
         thread.join()
 
 
-@pytest.mark.parametrize("path", ["/absent", "/failing", "/text", "/redirect"])
+@pytest.mark.parametrize("path", ["/absent", "/failing", "/large", "/redirect"])
 def test_no_message_holds_what_is_secret_in_an_address(server: ImageServer, path: str) -> None:
     address = f"http://user:{SECRET}@127.0.0.1:{server.port}"
     server.answers[f"/failing?key={SECRET}"] = Answer(status=500)
-    server.answers[f"/text?key={SECRET}"] = Answer(b"text")
+    server.answers[f"/large?key={SECRET}"] = Answer(jpeg_of(3_000))
     server.answers[f"/redirect?key={SECRET}"] = Answer(
-        status=302, headers={"Location": f"{address}/text?key={SECRET}"}
+        status=302, headers={"Location": f"{address}/large?key={SECRET}"}
     )
-    with downloader() as loader, pytest.raises((ImageAbsent, ImageRefused)) as caught:
+    with (
+        Loader(max_bytes=2_000) as loader,
+        pytest.raises((ImageAbsent, ImageRefused)) as caught,
+    ):
         loader.get(f"{address}{path}?key={SECRET}#{SECRET}")
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -306,6 +374,160 @@ def test_a_netrc_sends_no_password(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     server.answers["/1.jpg"] = Answer(PICTURE)
-    with downloader() as loader:
+    with Loader() as loader:
         loader.get(server.url("/1.jpg"))
     assert "authorization" not in server.headers_seen
+
+
+# Again, and politely ------------------------------------------------------------------------------
+
+
+def test_a_fault_of_the_host_is_asked_for_again(server: ImageServer) -> None:
+    faults = [Answer(status=503), Answer(PICTURE[:-5], length=len(PICTURE)), Answer(PICTURE)]
+    server.fallback = lambda path: faults.pop(0)
+    with Loader() as loader:
+        assert loader.data(server.url("/1.jpg")) == PICTURE
+        assert loader.requests == 3
+
+
+@pytest.mark.parametrize(("status", "requests"), [(503, 3), (500, 3), (429, 3), (403, 1), (404, 1)])
+def test_an_image_is_asked_for_three_times_at_most(
+    server: ImageServer, status: int, requests: int
+) -> None:
+    server.answers["/1.jpg"] = Answer(status=status)
+    with Loader() as loader:
+        with pytest.raises((ImageRefused, ImageAbsent)):
+            loader.get(server.url("/1.jpg"))
+        assert loader.requests == requests
+
+
+def test_retry_after_holds_for_every_request_to_the_host(server: ImageServer) -> None:
+    server.answers["/2.jpg"] = Answer(PICTURE)
+    busy = [Answer(status=429, headers={"Retry-After": "1"}), Answer(PICTURE)]
+    server.fallback = lambda path: busy.pop(0)
+
+    async def both(loader: Loader) -> float:
+        first = asyncio.create_task(loader.downloader.get(server.url("/1.jpg")))
+        while not server.asked:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await loader.downloader.get(server.url("/2.jpg"))
+        await first
+        return time.monotonic() - began
+
+    with Loader() as loader:
+        assert 0.5 < loader.runner.run(both(loader)) < 5
+
+
+def test_a_host_that_wants_to_be_left_in_peace_for_long_is(server: ImageServer) -> None:
+    server.answers["/1.jpg"] = Answer(status=503, headers={"Retry-After": "3600"})
+    with Loader() as loader:
+        with pytest.raises(ImagePostponed):
+            loader.get(server.url("/1.jpg"))
+        with pytest.raises(ImagePostponed):
+            loader.get(server.url("/2.jpg"))
+        assert loader.requests == 1
+        assert loader.downloader.hosts_left_alone == [f"127.0.0.1:{server.port}"]
+
+
+def test_a_host_that_only_fails_is_left_alone(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "FAILURES_IN_A_ROW", 5)
+    server.fallback = lambda path: Answer(status=500)
+    with Loader() as loader:
+        for number in range(4):
+            with pytest.raises((ImageRefused, ImagePostponed)):
+                loader.get(server.url(f"/{number}.jpg"))
+        assert loader.requests == 5
+
+
+def test_failures_between_successes_do_no_harm(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "FAILURES_IN_A_ROW", 4)
+    server.answers["/good"] = Answer(PICTURE)
+    server.answers["/bad"] = Answer(status=500)
+    with Loader() as loader:
+        for _ in range(3):
+            with pytest.raises(ImageRefused):
+                loader.get(server.url("/bad"))
+            assert loader.data(server.url("/good")) == PICTURE
+
+
+def test_a_host_gets_no_more_at_a_time_than_it_shall(server: ImageServer) -> None:
+    guard, now, most = threading.Lock(), [0], [0]
+
+    def slowly(path: str) -> Answer:
+        with guard:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        with guard:
+            now[0] -= 1
+        return Answer(PICTURE)
+
+    server.fallback = slowly
+
+    async def many(loader: Loader) -> None:
+        urls = [server.url(f"/{number}") for number in range(9)]
+        await asyncio.gather(*(loader.downloader.get(url) for url in urls))
+
+    with Loader(connections_per_host=2) as loader:
+        loader.runner.run(many(loader))
+    assert most == [2]
+
+
+def test_a_host_gets_no_more_in_a_second_than_it_shall(server: ImageServer) -> None:
+    server.fallback = lambda path: Answer(PICTURE)
+    began = time.monotonic()
+    with Loader(requests_per_second=50) as loader:
+        for number in range(6):
+            loader.get(server.url(f"/{number}"))
+    assert time.monotonic() - began >= 0.1
+
+
+@pytest.mark.parametrize("name", ["If-None-Match", "If-Modified-Since"])
+def test_what_is_held_is_not_sent_again(server: ImageServer, name: str) -> None:
+    server.answers["/1.jpg"] = Answer(status=304)
+    held = Validators('"7"') if name == "If-None-Match" else Validators(None, "yesterday")
+    with Loader() as loader, pytest.raises(ImageUnchanged):
+        loader.get(server.url("/1.jpg"), held)
+    assert server.headers_seen[name.lower()] in ('"7"', "yesterday")
+
+
+def test_a_large_image_goes_through_a_file(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(received, "IN_MEMORY", 10_000)
+    monkeypatch.setattr(downloads, "IN_MEMORY", 10_000)
+    data = jpeg_of(300_000)
+    server.answers["/1.jpg"] = Answer(data)
+    with Loader() as loader, loader.get(server.url("/1.jpg")) as image:
+        picture = image.picture()
+        content = image.content()
+        assert not isinstance(content, bytes)
+        assert content.read() == data
+    assert (picture.bytes, picture.width, picture.height) == (300_000, 8, 6)
+    assert picture.content_hash == hashlib.sha256(data).hexdigest()
+    assert content.closed
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        (" 120 ", 120),
+        ("0", 0),
+        ("Sun, 01 Mar 2026 12:00:30 GMT", 30),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("9" * 400, 999_999_999),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert hosts.retry_after(value, datetime(2026, 3, 1, 12, tzinfo=UTC)) == seconds

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rets_pipeline.archive import Archive
+from rets_pipeline.archive import Archive, ArchiveError
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import images
 from rets_pipeline.sync.images import ImageCounts
-from rets_pipeline.warehouse import media, tables
+from rets_pipeline.warehouse import ledgers, media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline_tests.sync.board import Board, Photo
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, jpeg
@@ -166,6 +167,112 @@ def test_photos_that_share_token_and_bytes_may_move(board: Board) -> None:
     board.assert_equal([C, twin, twin])
 
 
+def test_a_new_token_for_the_same_bytes_is_asked_for_conditionally(board: Board) -> None:
+    """An address without a token in it: what is held has a version that the server can compare."""
+
+    def publish(photo: Photo) -> None:
+        board.publish([photo])
+        with board.warehouse.writing() as connection:
+            connection.execute(sa.update(tables.media).values(media_url=board.server.url("/1.jpg")))
+
+    body = jpeg("a.jpg")
+    board.server.answers["/1.jpg"] = Answer(body, headers={"ETag": '"7"'})
+    publish(A)
+    assert board.run().stored == 1
+
+    board.server.answers["/1.jpg"] = Answer(status=304)
+    publish(Photo("2", "a"))
+    counts = board.run()
+    assert (counts.unchanged, counts.stored, counts.failed, counts.bytes) == (1, 0, 0, 0)
+    assert board.server.headers_seen["if-none-match"] == '"7"'
+    board.assert_equal([Photo("2", "a")])
+    board.assert_complete()
+
+
+@pytest.mark.parametrize(
+    ("etag", "shows", "asked_with"),
+    [('"7"', "a", '"7"'), ('W/"7"', "a", None), ('"7"', "b", None)],
+)
+def test_a_new_version_of_an_address_is_asked_for_conditionally(
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    sqlite_warehouse: Warehouse,
+    etag: str,
+    shows: str,
+    asked_with: str | None,
+) -> None:
+    """DDF's addresses hold the token: without it they name one resource, unless they do not."""
+    board = open_board(sqlite_warehouse, None)
+    dated = {"ETag": etag, "Last-Modified": "Sun, 01 Mar 2026 12:00:00 GMT"}
+    old, new = Photo("1", "a"), Photo("2", shows)
+    board.server.answers[old.path] = Answer(jpeg("a.jpg"), headers=dated)
+    board.publish([old])
+    board.run()
+    if asked_with is not None:
+        board.server.answers[new.path] = Answer(status=304)
+    board.publish([new])
+    counts = board.run()
+    assert board.server.headers_seen.get("if-none-match") == asked_with
+    assert "if-modified-since" not in board.server.headers_seen
+    assert (counts.unchanged, counts.stored) == ((0, 1) if asked_with is None else (1, 0))
+    board.assert_equal([new])
+
+
+def test_what_the_bytes_are_is_written_down(board: Board) -> None:
+    board.server.answers[A.path] = Answer(
+        jpeg("a.jpg"), headers={"ETag": '"7"', "Last-Modified": "Sun, 01 Mar 2026 12:00:00 GMT"}
+    )
+    board.publish([A])
+    board.run()
+    (row,) = board.files().values()
+    assert (row.width, row.height, row.etag) == (8, 6, '"7"')
+    assert row.last_modified == "Sun, 01 Mar 2026 12:00:00 GMT"
+    assert row.source_url == board.server.url(A.path)
+
+
+def test_equal_bytes_are_put_once(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    board.publish([Photo("1", "same"), B])
+    board.run()
+    monkeypatch.setattr(board.archive, "put", lambda *_, **__: pytest.fail("put again"))
+    board.publish([Photo("7", "same"), B])  # a new token, and the bytes that are held
+    assert board.run().stored == 1
+    board.assert_equal([Photo("7", "same"), B])
+
+
+def test_a_run_after_one_that_found_nothing_compares_nothing(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless anything may have changed, whatever it is."""
+    compared = []
+    plain = media.wanted
+
+    def watched(*arguments: Any) -> list[media.Wanted]:
+        compared.append(arguments)
+        return plain(*arguments)
+
+    monkeypatch.setattr(media, "wanted", watched)
+
+    def run() -> tuple[int, ImageCounts]:
+        compared.clear()
+        counts = board.run()
+        return len(compared), counts
+
+    board.publish([A, B])
+    assert run()[0] == 1
+    assert run() == (1, ImageCounts())
+    assert run() == (0, ImageCounts())
+    board.publish([A, C])
+    assert run()[1].stored == 1
+    board.run()
+    assert run() == (0, ImageCounts())
+    with board.warehouse.writing() as connection:
+        connection.execute(sa.delete(ledgers.media_file).where(sa.text("media_key = '1_1'")))
+    assert run()[1].stored == 1
+    board.run()
+    assert run() == (0, ImageCounts())
+    board.withdraw_all()
+    assert run()[1].removed == 2
+
+
 # What goes ----------------------------------------------------------------------------------------
 
 
@@ -225,7 +332,7 @@ def test_a_payload_that_changes_before_anything_is_moved(
         lacking = media.wanted(connection, FEED, ["large"], datetime.now(UTC), 10)
     board.publish([A, C])
     loose: list[str] = []
-    assert images._move(board.mirror, lacking, ImageCounts(), loose) == []
+    assert images._Loading(board.mirror, ImageCounts(), loose)._moved(lacking) == []
     board.run()
     board.assert_equal([A, C])
 
@@ -250,7 +357,7 @@ def test_failures_are_tried_later_and_later(board: Board) -> None:
         delays.append(files["1_1"].next_attempt - started)
         assert board.run() == ImageCounts()  # not before it is due
         board.make_due()
-    assert timedelta(minutes=14) < delays[0] < delays[1] < delays[2] < timedelta(minutes=61)
+    assert timedelta(minutes=13) < delays[0] < delays[1] < delays[2] < timedelta(minutes=67)
     assert board.server.asked[C.path] == 1
 
     board.server.answers = {}
@@ -292,6 +399,89 @@ def test_a_run_is_bounded_and_the_next_one_goes_on(
     board.publish([A, B, C, D])
     assert [board.run().stored for _ in range(3)] == [2, 2, 0]
     board.assert_equal([A, B, C, D])
+
+
+def test_a_run_loads_no_more_bytes_than_it_shall(
+    sqlite_warehouse: Warehouse,
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_ROWS", 5)
+    photos = [Photo(str(number), f"p{number}") for number in range(60)]
+    settings = {
+        "hosts": ["127.0.0.1"],
+        "allow_private_addresses": True,
+        "bytes_per_run": 10 * len(jpeg("p1.jpg")),
+        "connections": 2,
+    }
+    board = open_board(sqlite_warehouse, feed_of(photos=settings))
+    board.publish(photos)
+    counts = board.run()
+    assert 10 <= counts.stored < 60
+    assert counts.stored + counts.postponed == counts.wanted == 60
+    while board.run().stored:
+        pass
+    board.assert_equal(photos)
+    assert set(board.server.asked.values()) == {1}
+
+
+def test_a_host_that_fails_ends_the_run_well_and_the_next_goes_on(
+    sqlite_warehouse: Warehouse,
+    open_board: Callable[[Warehouse, FeedConfig | None], Board],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photos = [Photo(str(number), f"p{number}") for number in range(60)]
+    board = open_board(sqlite_warehouse, None)
+    board.publish(photos)
+    plain, board.server.fallback = board.server.fallback, lambda path: Answer(status=503)
+    counts = board.run()
+    assert counts.requests < 60
+    assert counts.postponed > 20
+    assert counts.failed + counts.postponed == 60
+    assert "left alone for now: 127.0.0.1" in caplog.text
+    board.server.fallback = plain
+    board.make_due()
+    assert board.run().stored == 60
+    board.assert_equal(photos)
+
+
+def test_an_interrupted_run_keeps_what_has_come(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched twice, as long as the process itself may end what it does."""
+    monkeypatch.setattr(images, "_ROWS", 5)
+    photos = [Photo(str(number), f"p{number}") for number in range(60)]
+    board.publish(photos)
+
+    def interrupt(phase: str, done: int, total: int | None) -> None:
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(board.mirror, "progress", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        board.run()
+    assert 20 <= len(board.files()) == board.server.asked.total() <= 60
+    monkeypatch.undo()
+    board.run()
+    board.assert_equal(photos)
+    assert set(board.server.asked.values()) == {1}
+
+
+def test_an_archive_that_refuses_ends_the_run(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.publish([A, B])
+
+    def full(*_: object, **__: object) -> None:
+        raise ArchiveError("the bucket is full")
+
+    monkeypatch.setattr(board.archive, "put", full)
+    with pytest.raises(ArchiveError, match="full"):
+        board.run()
+    assert board.files() == {}
+    monkeypatch.undo()
+    board.run()
+    board.assert_equal([A, B])
 
 
 def test_more_images_than_one_transaction_takes(

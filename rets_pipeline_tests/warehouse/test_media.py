@@ -202,9 +202,23 @@ def test_what_is_held_and_what_is_named(named: Warehouse) -> None:
     with named.reading() as connection:
         held = media.held(connection, FEED, ["1", "2", "3"])
         names = media.names(connection, FEED, ["1"])
-    assert {key: [item.blob_key for item in items] for key, items in held.items()} == {
+    assert {key: [item.row["blob_key"] for item in items] for key, items in held.items()} == {
         "1": ["a"],
         "2": ["b"],
     }
     assert names == {("1", "t1"): 1, ("1", "t2"): 1, ("1", "t3"): 1}
     assert names["1", "unknown"] == 0
+
+
+def test_reasons_are_counted_without_the_places(named: Warehouse) -> None:
+    put(
+        named,
+        file_row("1", 1, "t1", reason="cdn.example.com/1.jpg: HTTP 500"),
+        file_row("1", 2, "t2", reason="cdn.example.com/2.jpg: HTTP 500"),
+        file_row("1", 3, "t3", reason="cdn.example.com/3.jpg: HTTP 404", state="absent"),
+        file_row("2", 1, "u1", "kept"),
+    )
+    with named.reading() as connection:
+        assert media.reasons(connection, FEED) == {"HTTP 500": 2, "HTTP 404": 1}
+        assert media.reasons(connection, FEED, most=1) == {"HTTP 500": 2}
+        assert media.reasons(connection, "other") == {}

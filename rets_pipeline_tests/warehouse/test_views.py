@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, ledgers, tables
+from rets_pipeline.warehouse import bulk, ledgers, media, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline_tests.warehouse.builders import FEED, apply, at, listing, pull_at
 
@@ -184,3 +184,37 @@ def test_the_newest_come_by_an_index(many: sa.Connection) -> None:
     assert "ix_property_feed_modification_timestamp" in plan, plan
     assert "Sort Key: p." not in plan
     assert " 0 0 USE TEMP B-TREE" not in plan  # of the whole query, not of one within
+
+
+def photos(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    """What a website shows of the listing's photos, in order."""
+    query = sa.text(
+        "SELECT media_key, size, media_url_mirror, is_current FROM listing_photos"
+        ' WHERE feed = :feed ORDER BY "order", size'
+    )
+    with warehouse.reading() as connection:
+        return [tuple(row) for row in connection.execute(query, {"feed": FEED})]
+
+
+def test_it_shows_photos_with_the_addresses_of_the_mirror(warehouse: Warehouse) -> None:
+    item = listing("1", photos=[(2, "two"), (1, "one"), (3, "three")])
+    apply(warehouse, pull_at(warehouse, 0), [item])
+    held(
+        warehouse,
+        (1, "large", "one", "images/board/1/a.jpg"),
+        (1, "medium", "one", "images/board/1/b.jpg"),
+        (2, "large", "older", "images/board/1/c.jpg"),
+        (3, "large", "three", None),
+    )
+    assert photos(warehouse) == [
+        ("1_1", "large", None, 1),
+        ("1_1", "medium", None, 1),
+        ("1_2", "large", None, 0),
+    ]
+    base = "https://cdn.example.com/mirror/"
+    for address in (base, base, None, base):
+        with warehouse.writing() as connection:
+            media.note_base_url(connection, FEED, address)
+    assert [row[2] for row in photos(warehouse)] == [
+        f"{base}images/board/1/{name}.jpg" for name in "abc"
+    ]

@@ -21,6 +21,7 @@ from rets_pipeline.sources.base import (
     UnparsedRecord,
 )
 from rets_pipeline.sources.ddf import parse, people, placement, queries
+from rets_pipeline.sources.ddf.hashing import without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
 from rets_pipeline.sources.ddf.records import record_head, record_key
 from rets_pipeline.sources.ddf.values import values_with_commas
@@ -133,10 +134,19 @@ class DdfSource(_Searches):
             "Office": DdfPeople("Office", people.parse_office, culture),
         }
 
+    @property
+    def object_types(self) -> Mapping[str, str]:
+        """Of Property. CREA serves none since July 2020; who forwards DDF may."""
+        return {"thumbnail": "ThumbnailPhoto", "medium": "Photo", "large": "LargePhoto"}
+
     def bounds(self, province: str | None) -> tuple[str, Box] | None:
         """A province's two letters and the box around it."""
         code = province_code(province)
         return (code, BOXES[code]) if code else None
+
+    def without_version(self, url: str) -> str:
+        """Without the ticks behind ``TS``, which tell a browser to ask again."""
+        return without_ticks(url)
 
     def taught(self, lookups: Mapping[str, Iterable[str]]) -> DdfSource:
         """The same source, which keeps the server's own values with commas whole."""

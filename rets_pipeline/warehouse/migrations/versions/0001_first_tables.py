@@ -286,6 +286,13 @@ def upgrade() -> None:
         op.f("ix_media_feed_listing_key"), "media", ["feed", "listing_key"], unique=False
     )
     op.create_table(
+        "media_base_url",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("base_url", sa.Text(), nullable=False, comment="that blob keys are put behind"),
+        sa.PrimaryKeyConstraint("feed", name=op.f("pk_media_base_url")),
+        comment="The address of each feed's images, as its settings name it",
+    )
+    op.create_table(
         "media_file",
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("listing_key", sa.Text(), nullable=False),
@@ -305,6 +312,18 @@ def upgrade() -> None:
         ),
         sa.Column("content_type", sa.Text(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "width",
+            sa.Integer(),
+            nullable=True,
+            comment="in pixels; NULL: the header cannot be read",
+        ),
+        sa.Column("height", sa.Integer(), nullable=True, comment="in pixels"),
+        sa.Column("source_url", sa.Text(), nullable=True, comment="that the bytes came from"),
+        sa.Column("etag", sa.Text(), nullable=True, comment="that came with them"),
+        sa.Column(
+            "last_modified", sa.Text(), nullable=True, comment="likewise, as the server wrote it"
+        ),
         sa.Column("state", sa.Text(), nullable=False, comment="stored, absent, failed or vanished"),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_attempt", types.UtcTimestamp(), nullable=True),
@@ -1524,10 +1543,25 @@ def upgrade() -> None:
     )
     """,
     )
+    operations.create_view(
+        "listing_photos",
+        """
+    SELECT
+        m.feed, m.listing_key, m.media_key, m."order", m.preferred_photo_yn, m.long_description,
+        m.media_modification_timestamp, f.size, f.width, f.height, f.content_type, f.bytes,
+        f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
+        CASE WHEN f.change_token = m.change_token THEN 1 ELSE 0 END AS is_current
+    FROM media m
+    JOIN media_file f ON f.feed = m.feed AND f.listing_key = m.listing_key
+        AND f.media_key = m.media_key AND f.blob_key IS NOT NULL
+    LEFT JOIN media_base_url b ON b.feed = m.feed
+    """,
+    )
 
 
 def downgrade() -> None:
     """Take the schema back to the revision before."""
+    operations.drop_view("listing_photos")
     operations.drop_view("current_listings")
     op.drop_index("ix_tombstone_feed_gone_at", table_name="tombstone")
     op.drop_table("tombstone")
@@ -1557,6 +1591,7 @@ def downgrade() -> None:
     op.drop_index("ix_media_file_feed_next_attempt", table_name="media_file")
     op.drop_index("ix_media_file_feed_blob_key", table_name="media_file")
     op.drop_table("media_file")
+    op.drop_table("media_base_url")
     op.drop_index(op.f("ix_media_feed_listing_key"), table_name="media")
     op.drop_table("media")
     op.drop_index("ix_listing_sync_feed_state", table_name="listing_sync")

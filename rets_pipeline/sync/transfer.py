@@ -1,0 +1,303 @@
+"""Many images at once: from their hosts into the archive, beside whoever keeps the books.
+
+What belongs here: the thread and the event loop of a run's downloads, the threads that store, and
+the order of work between them. What does not: which images, one download (``downloads``), and SQL.
+
+Downloads share one event loop, so that a photo costs little processor time; it also hashes them,
+since handing a photo to another thread costs more than its hash. The archive puts them on threads,
+so that the next ones come meanwhile. Whoever takes what is done is woken for a hundred, not for
+each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from rets_pipeline.settings import PhotoSettings
+from rets_pipeline.sync.downloads import Downloader, ImagePostponed, Validators
+from rets_pipeline.sync.received import Picture, Received
+from rets_pipeline.warehouse.media import FileRow
+
+#: how long an interrupted run waits for what is under way: it would be asked for again
+_GRACE_SECONDS = 10.0
+
+
+class Task(Protocol):
+    """One image to load."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        ...
+
+    @property
+    def validators(self) -> Validators | None:
+        """Of the bytes that are held and came from there."""
+        ...
+
+    def stored(self, received: Received, picture: Picture) -> FileRow:
+        """Put the bytes into the archive; on any thread."""
+        ...
+
+    def failed(self, error: Exception) -> FileRow:
+        """What is to be written instead of bytes.
+
+        Raises:
+            Exception: the error itself, when it is none of an image.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """The whole run cannot go on."""
+
+    error: BaseException
+
+
+class Transfer:
+    """Loads and stores images until it is left; one thread gives and takes.
+
+    Args:
+        photos: the feed's.
+        user_agent: of the requests.
+
+    Attributes:
+        waiting: images that were given and not taken back.
+        postponed: of those taken, how many were left for another run.
+    """
+
+    def __init__(self, photos: PhotoSettings, user_agent: str) -> None:
+        self.waiting = 0
+        self.postponed = 0
+        self._photos = photos
+        self._downloader = Downloader(photos, user_agent)
+        self._tasks: deque[Task] = deque()
+        self._ended = False
+        self._done: deque[FileRow | _Broken | None] = deque()
+        self._unfinished = 0
+        self._most = 1
+        self._enough = threading.Event()
+        self._loop: asyncio.AbstractEventLoop
+        self._wake: asyncio.Event
+        self._room: asyncio.Event
+        self._guard = threading.Lock()
+        self._storing = 0
+        self._is_full = False
+        self._main: asyncio.Task[None] | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="images", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        if self._main is None:  # no loop could be made: too many open files, say
+            self._thread.join()
+            self._note(self._done.popleft(), [])
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def requests(self) -> int:
+        """How many were sent."""
+        return self._downloader.requests
+
+    @property
+    def hosts_left_alone(self) -> list[str]:
+        """Hosts that were unwell, or asked to be left in peace."""
+        return self._downloader.hosts_left_alone
+
+    def give(self, tasks: Iterable[Task]) -> None:
+        """Add images to load."""
+        given = list(tasks)
+        self.waiting += len(given)
+        with self._guard:
+            self._unfinished += len(given)
+        self._tasks.extend(given)
+        self._call(self._wake.set)
+
+    def take(self, most: int, seconds: float) -> list[FileRow]:
+        """What is done: waits until so much is, or all.
+
+        Args:
+            most: rows at once.
+            seconds: to wait at most; then fewer are taken, or none.
+
+        Raises:
+            Exception: storing failed for a reason that is not an image's.
+        """
+        self._most = most
+        self._enough.clear()
+        if self.waiting and not self._has_enough():
+            self._enough.wait(seconds)
+        rows: list[FileRow] = []
+        while self._done and len(rows) < most:
+            self._note(self._done.popleft(), rows)
+        return rows
+
+    def _has_enough(self) -> bool:
+        return len(self._done) >= self._most or not self._unfinished
+
+    def drop(self) -> int:
+        """Forget the images that no download has begun for; returns how many."""
+        dropped = 0
+        while self._tasks:
+            try:
+                self._tasks.pop()
+            except IndexError:  # the loop took the last one
+                break
+            dropped += 1
+        self.waiting -= dropped
+        with self._guard:
+            self._unfinished -= dropped
+        return dropped
+
+    def end(self) -> list[FileRow]:
+        """Begin nothing more, let finish what is under way; returns what was done and not taken.
+
+        What takes too long is given up.
+        """
+        self.drop()
+        self._ended = True
+        if self._thread.is_alive():
+            self._call(self._wake.set)
+            self._thread.join(_GRACE_SECONDS)
+            if self._main is not None:
+                self._call(self._main.cancel)
+            self._thread.join()
+        rows: list[FileRow] = []
+        while self._done:
+            item = self._done.popleft()
+            if not isinstance(item, _Broken):
+                self._note(item, rows)
+        return rows
+
+    def _call(self, function: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)  # type: ignore[arg-type]
+        except RuntimeError:  # the loop has ended by itself
+            return
+
+    def _note(self, item: FileRow | _Broken | None, rows: list[FileRow]) -> None:
+        self.waiting -= 1
+        if isinstance(item, _Broken):
+            raise item.error
+        if item is None:
+            self.postponed += 1
+        else:
+            rows.append(item)
+
+    # --- on the loop's thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                self._wake, self._room = asyncio.Event(), asyncio.Event()
+                runner.run(self._serve())
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            pass  # given up by end()
+        except BaseException as error:
+            self._finish(_Broken(error))
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._main = asyncio.current_task()
+        width = self._photos.connections
+        with ThreadPoolExecutor(width, thread_name_prefix="images") as threads:
+            async with self._downloader, asyncio.TaskGroup() as group:
+                self._ready.set()
+                for _ in range(width):
+                    group.create_task(self._load(threads))
+
+    async def _load(self, threads: ThreadPoolExecutor) -> None:
+        while (task := await self._next()) is not None:
+            await self._has_room()
+            try:
+                received = await self._downloader.get(task.url, task.validators)
+            except ImagePostponed:
+                self._finish(None)
+            except Exception as error:
+                self._finish(_failed(task, error))
+            else:
+                self._arrived(threads, task, received)
+
+    def _arrived(self, threads: ThreadPoolExecutor, task: Task, received: Received) -> None:
+        picture = None
+        if received.is_in_memory:
+            try:
+                picture = received.picture()
+            except Exception as error:
+                self._finish(_failed(task, error))
+                return
+        with self._guard:
+            self._storing += 1
+        threads.submit(self._store, task, received, picture)
+
+    async def _has_room(self) -> None:
+        """Wait while as many bodies are being stored as may load: all are in memory.
+
+        The loop is woken only when somebody waits: that costs as much as a request.
+        """
+        while True:
+            with self._guard:
+                self._is_full = self._storing >= self._photos.connections
+                if not self._is_full:
+                    return
+                self._room.clear()
+            await self._room.wait()
+
+    async def _next(self) -> Task | None:
+        """The next image; None when there will be none."""
+        while not self._ended:
+            try:
+                return self._tasks.popleft()
+            except IndexError:
+                self._wake.clear()
+            # Looked at once more: something may have come before the event was cleared.
+            if not self._tasks and not self._ended:
+                await self._wake.wait()
+        return None
+
+    def _store(self, task: Task, received: Received, picture: Picture | None) -> None:
+        with received:
+            try:
+                row: FileRow | _Broken = task.stored(received, picture or received.picture())
+            except Exception as error:
+                row = _failed(task, error)
+        self._finish(row)
+        with self._guard:
+            self._storing -= 1
+            wanted, self._is_full = self._is_full, False
+        if wanted:
+            self._call(self._room.set)
+
+    def _finish(self, item: FileRow | _Broken | None) -> None:
+        with self._guard:
+            self._done.append(item)
+            self._unfinished -= 1
+            enough = self._has_enough() or isinstance(item, _Broken)
+        if enough:
+            self._enough.set()
+
+
+def _failed(task: Task, error: Exception) -> FileRow | _Broken:
+    try:
+        return task.failed(error)
+    except Exception as fault:
+        return _Broken(fault)

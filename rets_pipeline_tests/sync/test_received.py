@@ -1,0 +1,78 @@
+"""What bytes show themselves to be, whatever a server calls them."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from rets_pipeline.sync import received
+from rets_pipeline.sync.received import NotAnImage, Received
+from rets_pipeline_tests.sync.image_server import jpeg
+
+
+def drawn(form: str) -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(written, form)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("in_memory", [10_000_000, 1])
+@pytest.mark.parametrize(
+    ("form", "extension", "content_type"),
+    [
+        ("JPEG", "jpg", "image/jpeg"),
+        ("PNG", "png", "image/png"),
+        ("GIF", "gif", "image/gif"),
+        ("WEBP", "webp", "image/webp"),
+        ("BMP", "bmp", "image/bmp"),
+        ("TIFF", "tif", "image/tiff"),
+    ],
+)
+def test_the_bytes_say_what_it_is(
+    form: str, extension: str, content_type: str, in_memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(received, "IN_MEMORY", in_memory)
+    data = drawn(form)
+    with Received() as body:
+        for at in range(0, len(data), 100):
+            body.write(data[at : at + 100])
+        picture = body.picture()
+    assert (picture.kind.extension, picture.kind.content_type) == (extension, content_type)
+    assert (picture.bytes, picture.width, picture.height) == (len(data), 30, 20)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<html>Object reference not set to an instance of an object</html>",
+        b"",
+        b"\xff\xd8",
+        b"RIFF\x00\x00\x00\x00WAVEfmt ",
+        b"<svg/>",
+        b"%PDF-1.7",
+    ],
+)
+def test_what_is_no_image(data: bytes) -> None:
+    with Received(data) as body, pytest.raises(NotAnImage) as caught:
+        body.picture()
+    assert str(caught.value) == f"the {len(data)} bytes are not an image"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("in_memory", [10_000_000, 1])
+def test_a_cut_image(form: str, in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(received, "IN_MEMORY", in_memory)
+    with Received() as body:
+        body.write(drawn(form)[:-4])
+        with pytest.raises(NotAnImage, match="cut off after"):
+            body.picture()
+
+
+def test_a_header_that_nobody_can_read() -> None:
+    """The size is nice to know; an image that other programs may show is not refused for it."""
+    data = jpeg("x").replace(b"\xff\xc0", b"\xff\xe1")
+    with Received(data) as body:
+        picture = body.picture()
+    assert (picture.width, picture.height) == (None, None)

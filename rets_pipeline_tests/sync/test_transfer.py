@@ -1,0 +1,123 @@
+"""Many images at once: what happens when the work around them fails."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rets_pipeline.settings import PhotoSettings
+from rets_pipeline.sync import transfer
+from rets_pipeline.sync.downloads import Validators
+from rets_pipeline.sync.received import Picture, Received
+from rets_pipeline.sync.transfer import Transfer
+from rets_pipeline.warehouse.media import FileRow
+from rets_pipeline_tests.sync.image_server import Answer, ImageServer, jpeg
+
+PHOTOS = PhotoSettings(hosts=("127.0.0.1",), allow_private_addresses=True, connections=4)
+
+
+@dataclass
+class Task:
+    """An image whose storing does what a test wants."""
+
+    url: str
+    store: Any = None
+    validators: Validators | None = None
+
+    def stored(self, received: Received, picture: Picture) -> FileRow:
+        if self.store is not None:
+            self.store()
+        return {"url": self.url, "hash": picture.content_hash}
+
+    def failed(self, error: Exception) -> FileRow:
+        raise error
+
+
+@pytest.fixture
+def urls(server: ImageServer) -> list[str]:
+    server.fallback = lambda path: Answer(jpeg(path))
+    return [server.url(f"/{number}.jpg") for number in range(40)]
+
+
+def test_everything_comes_once(urls: list[str]) -> None:
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(map(Task, urls[:25]))
+        rows = given.take(10, 30)
+        given.give(map(Task, urls[25:]))
+        while given.waiting:
+            rows += given.take(10, 30)
+        assert given.take(10, 30) == []
+    assert sorted(row["url"] for row in rows) == sorted(urls)
+    assert len({row["hash"] for row in rows}) == 40
+
+
+def test_what_is_under_way_at_the_end_is_handed_over(urls: list[str]) -> None:
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(map(Task, urls))
+        taken = given.take(1, 30)
+        rest = given.end()
+    assert len(taken) == 1
+    assert len(rest) < len(urls) - 1, "nothing new begins"
+    assert not {row["url"] for row in taken} & {row["url"] for row in rest}
+    assert not any(thread.name.startswith("images") for thread in threading.enumerate())
+
+
+def test_what_takes_too_long_at_the_end_is_given_up(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_GRACE_SECONDS", 0.1)
+    never = threading.Event()
+
+    def silent(path: str) -> Answer:
+        never.wait(20)
+        return Answer(status=404)
+
+    server.fallback = silent
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give([Task(server.url("/1.jpg"))])
+        while not server.asked:
+            never.wait(0.01)
+        assert given.end() == []
+    never.set()
+
+
+def test_no_more_bodies_wait_for_the_archive_than_may(urls: list[str]) -> None:
+    gate, guard, most = threading.Event(), threading.Lock(), [0]
+
+    def store() -> None:
+        with guard:
+            most[0] += 1
+        assert gate.wait(20)
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, store) for url in urls)
+        assert given.take(1, 0.3) == []
+        assert given.requests <= 3 * PHOTOS.connections
+        gate.set()
+        rows: list[FileRow] = []
+        while given.waiting:
+            rows += given.take(100, 30)
+    assert len(rows) == len(urls)
+
+
+def test_a_fault_that_is_no_images_ends_everything(urls: list[str]) -> None:
+    def store() -> None:
+        raise RuntimeError("the disk is full")
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, store) for url in urls)
+        with pytest.raises(RuntimeError, match="disk is full"):
+            given.take(100, 30)
+
+
+def test_a_loop_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runner() -> asyncio.Runner:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "Runner", runner)
+    with pytest.raises(OSError, match="Too many open files"), Transfer(PHOTOS, "tests/1.0"):
+        pytest.fail("there is no loop")
