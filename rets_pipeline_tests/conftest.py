@@ -30,15 +30,23 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: packages whose tests run a mirror through Dagster
+_THROUGH_DAGSTER = {"end_to_end", "orchestration"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: at the end, workers must not wait for one that has begun late.
 
-    Slow ones that run on both backends are left to the night on the embedded one.
+    What is slow, or goes through Dagster, and runs on both backends is left to the night on the
+    embedded one: by day the demo shows that it works.
     """
+    nodes = {item.nodeid for item in items}
     for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if item.get_closest_marker("slow") and parameters == {"backend": "embedded"}:
+        twin = item.nodeid.replace("embedded", "services")
+        heavy = item.get_closest_marker("slow") or _THROUGH_DAGSTER & set(Path(item.path).parts)
+        by_day = item.get_closest_marker("both_backends")
+        if twin != item.nodeid and twin in nodes and heavy and not by_day:
             item.add_marker("nightly")
     items.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
     items.sort(key=lambda item: not item.get_closest_marker("slow"))

@@ -172,6 +172,7 @@ def test_a_backfill_and_its_replay_without_the_server(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # by day the end-to-end tests show it without the command line
 def test_deletions_that_the_guard_stops_and_an_operator_allows(
     project: Project, server: Server, feed: dict[str, Any]
 ) -> None:
@@ -195,6 +196,7 @@ def test_variables_may_stand_in_a_file(project: Project) -> None:
     assert project.run("check").status == 0
 
 
+@pytest.mark.nightly
 def test_a_folder_without_dagsters_file_does(project: Project) -> None:
     """And Dagster stays silent there, and sends nothing."""
     (project.folder / "dagster.yaml").unlink()

@@ -269,9 +269,11 @@ class TestOneRunAtATime:
 
     @pytest.mark.parametrize(
         ("number", "backend"),
-        [(signal.SIGINT, "embedded"), (signal.SIGTERM, "services")],
+        [
+            pytest.param(signal.SIGINT, "embedded", marks=pytest.mark.nightly, id="SIGINT"),
+            pytest.param(signal.SIGTERM, "services", id="SIGTERM"),
+        ],
         indirect=["backend"],
-        ids=["SIGINT", "SIGTERM"],
     )
     def test_an_interrupted_run_closes_its_books(
         self,

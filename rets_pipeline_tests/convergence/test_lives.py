@@ -19,6 +19,7 @@ Record = Callable[[str, object], None]
 
 #: lives by default, and the first one's seed; a nightly run sets more
 _LIVES = int(os.environ.get("RETS_PIPELINE_LIVES", "12"))
+_STEPS = 8 if _LIVES > 12 else 5
 _FIRST = int(os.environ.get("RETS_PIPELINE_FIRST_LIFE", "1"))
 
 
@@ -64,4 +65,4 @@ def _live(
     seed: int, backend: Backend, record: Record, crash: Callable[[], None] | None = None
 ) -> None:
     with running(listings=16, days=3, seed=seed, max_photos=2) as sandbox:
-        live_and_compare(Life(seed, sandbox, backend, crash), 6, record)
+        live_and_compare(Life(seed, sandbox, backend, crash), _STEPS, record)

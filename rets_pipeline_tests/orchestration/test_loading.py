@@ -57,6 +57,7 @@ def run(
     )
 
 
+@pytest.mark.nightly  # by day make itself runs both
 @pytest.mark.parametrize(
     "command",
     [("dg", "check", "defs"), ("dagster", "definitions", "validate", "-w", "workspace.yaml")],

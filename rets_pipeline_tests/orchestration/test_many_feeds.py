@@ -61,7 +61,7 @@ def test_a_feed_more_costs_what_the_first_ones_did(tmp_path: Path) -> None:
         return min(found)
 
     load(settings_of(tmp_path, 1))  # what is imported and cached once
-    assert least(24) < 3 * 4 * least(6)
+    assert least(16) < 3 * 4 * least(4)
 
 
 @pytest.fixture

@@ -188,7 +188,14 @@ _MOMENT = datetime(2026, 11, 20, 5, 15, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     "status",
-    [Status.QUEUED, Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING],
+    [
+        Status.QUEUED,
+        Status.STARTED,
+        *(
+            pytest.param(status, marks=pytest.mark.nightly)
+            for status in (Status.NOT_STARTED, Status.STARTING, Status.CANCELING)
+        ),
+    ],
 )
 def test_no_sync_while_a_run_of_the_feed_is_active(
     status: Status, two_feeds: Settings, storage: dg.DagsterInstance

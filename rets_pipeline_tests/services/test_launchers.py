@@ -235,6 +235,7 @@ print("ready", flush=True)
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("end", "number", "expected"),
     [
