@@ -14,6 +14,9 @@ from rets_pipeline_tests.convergence.life import Life, live_and_compare
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
 
+# Early, so that at the end no worker waits for another's lives.
+pytestmark = [pytest.mark.slow, pytest.mark.both_backends]
+
 #: pytest's ``record_property``
 Record = Callable[[str, object], None]
 
