@@ -174,13 +174,15 @@ def status(
         raise typer.Exit(2)
 
 
+_AllowDeletions = Annotated[
+    int, typer.Option(min=0, help="Let up to this many listings go although the guard trips.")
+]
+
+
 @app.command()
 def sync(
     feed: Feed,
-    allow_deletions: Annotated[
-        int,
-        typer.Option(min=0, help="Let up to this many listings go although the guard trips."),
-    ] = 0,
+    allow_deletions: _AllowDeletions = 0,
 ) -> None:
     """Converge: compare the server with the warehouse and remove the difference."""
     settings = Settings.from_env()
@@ -193,10 +195,7 @@ def sync(
 @app.command()
 def reconcile(
     feed: Feed,
-    allow_deletions: Annotated[
-        int,
-        typer.Option(min=0, help="Let up to this many listings go although the guard trips."),
-    ] = 0,
+    allow_deletions: _AllowDeletions = 0,
 ) -> None:
     """Sync, and audit: a sample fetched again, every key compared, blobs against their rows."""
     settings = Settings.from_env()
