@@ -36,7 +36,8 @@ def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None
 
 
 def _cells(state: Status, now: datetime) -> dict[str, str]:
-    images, located = state.images, state.located
+    located = state.located
+    images = sum((it.images for it in state.people.values()), start=state.images)
     return {
         "keys on the server": _number(state.server_keys),
         "  at the last look": _ago(state.server_seen_at, now),
@@ -44,6 +45,10 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "last sync": _ago(state.last_sync_at, now),
         "  its result": state.last_sync_result or "-",
         "images stored": f"{images.stored:,} of {images.named:,}",
+        **{
+            f"  of {kind}": f"{it.images.stored:,} of {it.images.named:,}"
+            for kind, it in state.people.items()
+        },
         "images pending": _number(images.pending),
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),

@@ -56,12 +56,14 @@ def active_run(instance: dg.DagsterInstance, feed: str) -> str | None:
     return _first_active(instance, feed, names, beside)
 
 
-def active_run_of(instance: dg.DagsterInstance, feed: str, job: str, asset: str) -> str | None:
-    """A run of that job, or one of its asset that the UI started; likewise."""
+def active_run_of(
+    instance: dg.DagsterInstance, feed: str, job: str, assets: Collection[str]
+) -> str | None:
+    """A run of that job, or one of its assets that the UI started; likewise."""
     for record in instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE)):
         if not _ended_for_its_time(instance, record):
             return record.dagster_run.run_id[:8]
-    return _first_active(instance, feed, (asset,), None)
+    return _first_active(instance, feed, assets, None)
 
 
 def _first_active(

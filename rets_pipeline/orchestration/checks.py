@@ -1,13 +1,14 @@
 """Asset checks: they report. What must not happen is refused in the asset before the commit.
 
-What belongs here: comparisons of the mirror with the server's keys and with its own payloads, as
-warnings. What does not: repairs.
+What belongs here: comparisons of the mirror with the server's keys, as warnings. What does not:
+repairs, and checks that stand beside their assets (``quality_checks``, ``images``).
 """
 
 # No postponed annotations here: Dagster reads the type of `context` at once.
 import dagster as dg
 
 from rets_pipeline.orchestration import metadata, naming
+from rets_pipeline.orchestration.images import image_checks
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.orchestration.quality_checks import quality_checks
 from rets_pipeline.orchestration.resources import opened
@@ -21,7 +22,7 @@ def feed_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
     return [
         *quality_checks(feed),
         _keys_match_server(feed, "keys_match_server", LISTINGS, naming.DELETED),
-        _images_complete(feed),
+        *image_checks(feed),
         *(
             _keys_match_server(feed, f"{resource.kind}_match_server", resource)
             for resource in people(feed)
@@ -63,29 +64,3 @@ def _keys_match_server(
         )
 
     return keys_match_server
-
-
-def _images_complete(feed: FeedConfig) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=naming.asset_key(feed.name, naming.IMAGES),
-        required_resource_keys={naming.mirror_resource(feed.name)},
-        description="Every photo that a payload names is stored as the payload names it now, or "
-        "known to be absent on the server.",
-    )
-    def images_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        mirror = opened(context, feed.name)
-        images, reasons = audit.images(mirror), audit.image_reasons(mirror)
-        numbers = metadata.numbers(
-            named=images.named,
-            stored=images.stored,
-            pending=images.pending,
-            absent=images.absent,
-            failed=images.failed,
-        )
-        return dg.AssetCheckResult(
-            passed=images.pending == 0 and images.failed == 0,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={**numbers, "reasons": dg.MetadataValue.json(reasons)},
-        )
-
-    return images_complete

@@ -21,6 +21,7 @@ from rets_pipeline.orchestration.documentation import explained
 from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Kinds
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
+from rets_pipeline.orchestration.images import image_assets
 from rets_pipeline.orchestration.io_managers import io_managers
 from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.nightly import event_log_schedule, nightly_schedules
@@ -107,6 +108,7 @@ class _Part:
             *feed_assets(feed, kinds),
             geocoded_addresses(feed, kinds),
             *people_assets(feed, kinds),
+            *image_assets(feed, kinds),
             *reconcile_assets(feed, kinds),
         ]
         assets = list(dg.with_resources(explained(produced, settings), resources))

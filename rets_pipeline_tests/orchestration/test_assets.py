@@ -311,7 +311,7 @@ class TestFailures:
 class TestReports:
     def test_every_run_reports_the_same_numbers(self, server: Server, pipeline: Pipeline) -> None:
         """So that the UI can plot them: 0, not absent."""
-        names = (*naming.SYNC_ASSETS, naming.IMAGES)
+        names = (*naming.SYNC_ASSETS, naming.IMAGES, "member_images", "office_logos")
         full, idle = self._runs(pipeline), self._runs(pipeline)
         for name in names:
             first, second = (
