@@ -116,6 +116,7 @@ class Life:
         backend: where the mirror is, empty.
         crash: kills what the runs write to, instead of killing them, and starts it again.
         runs: starts them; by default without Dagster, which is much faster.
+        people: ask for agents and offices by searches of their own, too: there are many.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class Life:
         backend: Backend,
         crash: Callable[[], None] | None = None,
         runs: Runs = process,
+        *,
+        people: bool = False,
     ) -> None:
         self._runs = runs
         self.events: Counter[str] = Counter()
@@ -136,9 +139,8 @@ class Life:
         self.geocoder = self._opened.enter_context(moody_geocoder(seed))
         # Small bounds take many runs to the end, and Dagster's take seconds each.
         self._budget = self._random.choice([6, 1000]) if runs is process else 1000
-        # Agents and offices by searches of their own in some lives: there are many.
         kinds = ["sync", "sync", "images", "addresses", "addresses"]
-        self._kinds = [*kinds, "members", "members"] if seed % 12 == 4 else kinds
+        self._kinds = [*kinds, "members", "members"] if people else kinds
         self._first_day = datetime.now(UTC).date()
         self._seconds = 0.4  # that a run takes; measured on the way
         feed = FeedConfig(
