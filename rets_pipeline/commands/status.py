@@ -13,6 +13,7 @@ from rets_pipeline.settings import FeedConfig
 from rets_pipeline.warehouse import addresses, runs
 from rets_pipeline.warehouse.addresses import Standing
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.media import Completeness
 from rets_pipeline.warehouse.runs import PeopleStatus, Status
 
 
@@ -36,8 +37,7 @@ def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None
 
 
 def _cells(state: Status, now: datetime) -> dict[str, str]:
-    located = state.located
-    images = sum((it.images for it in state.people.values()), start=state.images)
+    images, located = state.images, state.located
     return {
         "keys on the server": _number(state.server_keys),
         "  at the last look": _ago(state.server_seen_at, now),
@@ -45,13 +45,10 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "last sync": _ago(state.last_sync_at, now),
         "  its result": state.last_sync_result or "-",
         "images stored": f"{images.stored:,} of {images.named:,}",
-        **{
-            f"  of {kind}": f"{it.images.stored:,} of {it.images.named:,}"
-            for kind, it in state.people.items()
-        },
         "images pending": _number(images.pending),
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
+        **{f"images of {kind}": _held(it.images) for kind, it in state.people.items()},
         "  mostly because": next(iter(state.image_reasons), "-"),
         "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
         "located by their address": _number(located.by_geocoder),
@@ -61,6 +58,13 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "tombstones": _number(state.tombstones),
         **_people_cells(state.people, now),
     }
+
+
+def _held(images: Completeness) -> str:
+    """How many of how many, and in what way the others are not."""
+    parts = {"pending": images.pending, "absent": images.absent, "failed": images.failed}
+    others = [f", {number:,} {name}" for name, number in parts.items() if number]
+    return f"{images.stored:,} of {images.named:,}{''.join(others)}"
 
 
 def _people_cells(people: dict[str, PeopleStatus], now: datetime) -> dict[str, str]:

@@ -171,15 +171,6 @@ class Completeness:
         """Named, and neither stored as they are now nor known to be absent or failing."""
         return self.named - self.stored - self.absent - self.failed
 
-    def __add__(self, other: Completeness) -> Completeness:
-        """Of the images of both."""
-        return Completeness(
-            self.named + other.named,
-            self.stored + other.stored,
-            self.absent + other.absent,
-            self.failed + other.failed,
-        )
-
 
 def completeness(
     connection: sa.Connection, feed: str, sizes: Sequence[str], resource: Resource = LISTINGS

@@ -99,6 +99,7 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     truth = server.truth()
     photos = sum(len(listing["photos"]) for listing in truth.values())
     assert f"{photos} stored" in pictured.stdout
+    assert "office images " in pictured.stdout
 
     located = project.run("addresses", FEED)
     assert located.status == 0, located.stderr
@@ -120,6 +121,8 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     assert after["its result"] == "succeeded"
     assert after["images stored"] == f"{photos} of {photos}"
     assert after["images pending"] == "0"
+    portraits = sum(told["photo"] is not None for told in people["members"].values())
+    assert f" of {portraits}, " in after["images of members"]
     by_payload, of, listings = after["located by their payload"].split()
     assert (of, listings) == ("of", "30")
     assert int(by_payload) + int(after["located by their address"]) == 30

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import blobs, images
 from rets_pipeline.sync.images import ImageCounts
-from rets_pipeline.warehouse import backlog, ledgers, media, pulls, tables
+from rets_pipeline.warehouse import backlog, ledgers, media, pulls, record, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.media import Completeness
 from rets_pipeline.warehouse.resources import LISTINGS, MEMBERS, OFFICES, OTHERS, Resource
@@ -110,6 +110,16 @@ def test_equal_keys_of_three_resources_do_not_meet(at_both: People) -> None:
         key = at.row(resource)._mapping["blob_key"]
         assert str(key).startswith(f"images/{FEED}/{folder}1/")
     assert len(at.board.blobs()) == 3
+    with at.board.warehouse.writing() as connection:
+        media.note_base_url(connection, FEED, "https://cdn.example.com/")
+        for resource, view in ((MEMBERS, "member_photos"), (OFFICES, "office_logos")):
+            (row,) = connection.execute(sa.text(f"SELECT * FROM {view}")).mappings()
+            assert (row["feed"], row[resource.key], row["is_current"]) == (FEED, "1", 1)
+            blob = at.row(resource)._mapping["blob_key"]
+            assert row["media_url_mirror"] == f"https://cdn.example.com/{blob}"
+            (image,) = record.read(connection, FEED, resource, "1").images
+            assert (image["named_token"], image["held_token"]) == ("7", "7")
+            assert (image["state"], image["blob_key"]) == ("stored", blob)
 
     at.board.withdraw_all()
     counts = [at.run(resource) for resource in EVERY]
