@@ -333,7 +333,8 @@ def assert_located(pipeline: Mirrored) -> None:
 
 def assert_no_other_blobs(pipeline: Mirrored) -> None:
     """No blob exists that no row names."""
-    held = sa.select(ledgers.media_file.c.blob_key).where(ledgers.media_file.c.state == "stored")
+    blob = ledgers.media_file.c.blob_key
+    held = sa.select(blob).where(blob.is_not(None))
     blobs = {stored.key for stored in pipeline.archive.list("images/")}
     assert blobs == {row.blob_key for row in pipeline.rows(held)}
 
