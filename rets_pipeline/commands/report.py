@@ -46,7 +46,8 @@ def _lines(actions: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
         numbers = {
             key: value
             for key, value in action.items()
-            if key not in (*_HOW, fetched) and not isinstance(value, list)  # keys: SQL tells them
+            # Keys and other texts: SQL tells them.
+            if key not in (*_HOW, fetched) and isinstance(value, int)
         }
         line = next((line for line in lines if line[0] == name and name in kinds.values()), None)
         if line is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import subprocess
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 import requests
+from rich.console import Console
 
 from rets_pipeline import __version__
+from rets_pipeline.commands.report import tell
+from rets_pipeline.commands.runs import Finished
 from rets_pipeline_tests.commands.conftest import Project
 from rets_pipeline_tests.conftest import Backend
 from rets_pipeline_tests.end_to_end.harness import FEED, Server
@@ -293,6 +297,25 @@ def test_names_of_folders_are_no_markup(project: Project) -> None:
     done = project.run("check", RETS_PIPELINE_HOME=str(home))
     assert done.status == 0, done.stderr
     assert f"{home}/archive" in done.stdout
+
+
+def test_image_runs_are_told_with_work_and_without() -> None:
+    actions = [
+        {"action": "images", "stored": 0, "settled": "what has been seen", "seconds": 1.5},
+        {"action": "member images", "stored": 1_200, "failed": 0, "settled": None, "seconds": 2.5},
+        {"action": "office pulls", "offices": 4, "left_over": 1, "seconds": 0.5},
+        {"action": "office images", "removed": 3, "settled": None, "seconds": 0.5},
+    ]
+    console = Console(file=io.StringIO(), width=100)
+    tell(console, Finished("run", actions, ["a warning"]))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "images       nothing",
+        "member images 1,200 stored",
+        "offices      1 left over",
+        "office images 3 removed",
+        "a warning",
+    ]
 
 
 def _status(project: Project) -> dict[str, str]:
