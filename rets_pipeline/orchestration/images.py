@@ -9,9 +9,9 @@ import time
 
 import dagster as dg
 
-from rets_pipeline.orchestration import metadata, naming
+from rets_pipeline.orchestration import metadata, naming, signatures
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Deployment, feed_asset
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.orchestration.resources import mirror_of, opened
 from rets_pipeline.settings import FeedConfig
@@ -30,9 +30,9 @@ def with_images(feed: FeedConfig) -> list[Resource]:
     return [LISTINGS, *people(feed)]
 
 
-def image_assets(feed: FeedConfig, kinds: Kinds) -> list[dg.AssetsDefinition]:
+def image_assets(feed: FeedConfig, deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The images of each resource; one job brings all in step."""
-    return [_images(feed, kinds, resource) for resource in with_images(feed)]
+    return [_images(feed, deployment, resource) for resource in with_images(feed)]
 
 
 def image_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
@@ -40,7 +40,7 @@ def image_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
     return [_images_complete(feed, resource) for resource in with_images(feed)]
 
 
-def _images(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinition:
+def _images(feed: FeedConfig, deployment: Deployment, resource: Resource) -> dg.AssetsDefinition:
     by_address = set(feed.photos.strategies) == {"url"}
     things = _THINGS[resource.name]
     # A listing names its offices' logos, too.
@@ -48,11 +48,12 @@ def _images(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefi
 
     @feed_asset(
         feed,
+        deployment,
         naming.images(resource),
         # GetObject needs the account's only session.
         naming.images_pool(feed.name) if by_address else naming.rets_pool(feed.name),
         deps=[naming.asset_key(feed.name, other.kind) for other in told_by],
-        kinds={"jpeg", kinds.archive, kinds.database},
+        kinds={"jpeg", deployment.archive, deployment.database},
         description=f"{things.capitalize()} in step with the payloads: a bounded batch of images "
         f"that are missing, changed or gone. Needs {'no' if by_address else 'the'} RETS session.",
     )
@@ -75,6 +76,7 @@ def _images_complete(feed: FeedConfig, resource: Resource) -> dg.AssetChecksDefi
         description=f"All {_THINGS[resource.name]} that payloads name are stored as they are named "
         "now, or known to be absent on the server.",
     )
+    @signatures.kept
     def images_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         mirror = opened(context, feed.name)
         found, reasons = audit.images(mirror, resource), audit.image_reasons(mirror, resource)
