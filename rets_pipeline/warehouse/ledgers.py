@@ -152,7 +152,7 @@ media_file = sa.Table(
     comment="What is held of each image in the archive",
 )
 
-#: Where a website finds the blobs of images, for the view of photos.
+#: Where a website finds the blobs of images, for the views of images.
 media_base_url = sa.Table(
     "media_base_url",
     metadata,
