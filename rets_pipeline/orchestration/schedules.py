@@ -42,10 +42,10 @@ def _sync_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.Sch
         execution_timezone="UTC",
         default_status=status,
         description=f"A sync every {feed.cadence_minutes} minutes, left out while a run of the "
-        "feed is active.",
+        "feed is active; behind a replay, which is only a part of one, it gets in line.",
     )
     def sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        active = active_run(context.instance, feed.name)
+        active = active_run(context.instance, feed.name, but={naming.replay_job(feed.name)})
         if active is not None:
             return dg.SkipReason(f"run {active} of feed {feed.name} is active")
         moment = context.scheduled_execution_time or datetime.now(UTC)

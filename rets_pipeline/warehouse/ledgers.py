@@ -39,7 +39,13 @@ pull = sa.Table(
     sa.Column("bytes", sa.BigInteger, comment="as received, content-encoding removed"),
     sa.Column("requests", sa.BigInteger),
     sa.Column("reason", sa.Text, comment="why it failed"),
+    sa.Column(
+        "replay_since",
+        UtcTimestamp,
+        comment="when a replay asked for it; NULL: none, or it is done",
+    ),
     sa.Index("ix_pull_feed_state", "feed", "state"),
+    sa.Index("ix_pull_feed_replay_since", "feed", "replay_since"),
     sa.Index("ix_pull_feed_applied_at", "feed", "applied_at"),
     comment="One download of pages or of a master list, kept in the archive",
 )

@@ -200,11 +200,22 @@ _MOMENT = datetime(2026, 11, 20, 5, 15, tzinfo=UTC)
 def test_no_sync_while_a_run_of_the_feed_is_active(
     status: Status, two_feeds: Settings, storage: dg.DagsterInstance
 ) -> None:
-    for job in (naming.sync_job, naming.members_job, naming.backfill_job, naming.replay_job):
+    for job in (naming.sync_job, naming.members_job, naming.backfill_job):
         run = start(two_feeds, storage, job("east"), status)
         answer = tick(two_feeds, "east", _MOMENT, storage)
         assert answer == f"run {run.run_id[:8]} of feed east is active"
         storage.delete_run(run.run_id)
+
+
+def test_one_sync_gets_in_line_behind_a_replay(
+    two_feeds: Settings, storage: dg.DagsterInstance
+) -> None:
+    """A replay of hours is done in parts; whoever starts the next one, a sync comes between."""
+    start(two_feeds, storage, naming.replay_job("east"), Status.STARTED)
+    days_of(tick(two_feeds, "east", _MOMENT, storage))
+    waiting = start(two_feeds, storage, naming.sync_job("east"), Status.QUEUED)
+    answer = tick(two_feeds, "east", _MOMENT, storage)
+    assert answer == f"run {waiting.run_id[:8]} of feed east is active"
 
 
 @pytest.mark.parametrize("status", [Status.SUCCESS, Status.FAILURE, Status.CANCELED])

@@ -1276,10 +1276,17 @@ def upgrade() -> None:
         ),
         sa.Column("requests", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True, comment="why it failed"),
+        sa.Column(
+            "replay_since",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="when a replay asked for it; NULL: none, or it is done",
+        ),
         sa.PrimaryKeyConstraint("feed", "pull_id", name=op.f("pk_pull")),
         comment="One download of pages or of a master list, kept in the archive",
     )
     op.create_index("ix_pull_feed_applied_at", "pull", ["feed", "applied_at"], unique=False)
+    op.create_index("ix_pull_feed_replay_since", "pull", ["feed", "replay_since"], unique=False)
     op.create_index("ix_pull_feed_state", "pull", ["feed", "state"], unique=False)
     op.create_table(
         "quarantine",
@@ -1573,6 +1580,7 @@ def downgrade() -> None:
     op.drop_index("ix_quarantine_feed_record", table_name="quarantine")
     op.drop_table("quarantine")
     op.drop_index("ix_pull_feed_state", table_name="pull")
+    op.drop_index("ix_pull_feed_replay_since", table_name="pull")
     op.drop_index("ix_pull_feed_applied_at", table_name="pull")
     op.drop_table("pull")
     op.drop_table("property_rooms")
