@@ -54,7 +54,8 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.retention_job(name),
             selection=_selection(name, naming.RETENTION),
             tags=_tags(feed, "retention"),
-            description="Remove raw pulls, raw master lists and tombstones that are old enough.",
+            description="Remove raw pulls, raw master lists, tombstones and rows of the run "
+            "ledger that are old enough.",
         ),
         dg.define_asset_job(
             naming.images_job(name),

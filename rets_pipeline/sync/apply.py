@@ -143,7 +143,7 @@ def ask_for_replay(mirror: Mirror, days: DayRange) -> int:
     Returns:
         The number of pulls.
     """
-    found = [manifest.pull.pull_id for manifest in _in_archive(mirror, days)]
+    found = [manifest.pull.pull_id for manifest in in_archive(mirror, days)]
     with transaction(mirror.connection) as connection:
         pulls.ask_for_replay(connection, mirror.feed.name, found, datetime.now(UTC))
     return len(found)
@@ -182,7 +182,7 @@ def waiting(mirror: Mirror) -> Waiting:
         return pulls.waiting(connection, mirror.feed.name)
 
 
-def _in_archive(mirror: Mirror, days: DayRange) -> list[Manifest]:
+def in_archive(mirror: Mirror, days: DayRange) -> list[Manifest]:
     folder = f"raw/{mirror.feed.name}/{LISTINGS.kind}"
     found = [
         manifest

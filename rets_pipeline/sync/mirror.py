@@ -160,6 +160,7 @@ class Mirror:
                 software_version=__version__,
                 lock_name=lock_name,
             )
+        runs.note_killed(self.warehouse, [lock_name])
         self._say("lock", self._seconds())
 
     def session(self) -> Session:

@@ -236,7 +236,7 @@ run_ledger = sa.Table(
     sa.Column(
         "result",
         sa.Text,
-        comment="succeeded, failed or killed; NULL: running, or killed with no run since",
+        comment="succeeded, failed or killed; NULL: running, or killed and not noticed yet",
     ),
     sa.Column("lock_name", sa.Text, comment="that it began with; one run at a time holds it"),
     sa.Column(
@@ -247,4 +247,10 @@ run_ledger = sa.Table(
     ),
     sa.Index("ix_run_ledger_feed_started_at", "feed", "started_at"),
     comment="One row for each run on a feed",
+)
+sa.Index(
+    "ix_run_ledger_unended",
+    run_ledger.c.lock_name,
+    postgresql_where=run_ledger.c.result.is_(None),
+    sqlite_where=run_ledger.c.result.is_(None),
 )

@@ -1378,7 +1378,7 @@ def upgrade() -> None:
             "result",
             sa.Text(),
             nullable=True,
-            comment="succeeded, failed or killed; NULL: running, or killed with no run since",
+            comment="succeeded, failed or killed; NULL: running, or killed and not noticed yet",
         ),
         sa.Column(
             "lock_name",
@@ -1397,6 +1397,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_run_ledger_feed_started_at", "run_ledger", ["feed", "started_at"], unique=False
+    )
+    op.create_index(
+        "ix_run_ledger_unended",
+        "run_ledger",
+        ["lock_name"],
+        unique=False,
+        postgresql_where=sa.text("result IS NULL"),
+        sqlite_where=sa.text("result IS NULL"),
     )
     op.create_table(
         "social_media",
@@ -1573,6 +1581,12 @@ def downgrade() -> None:
     op.drop_index("ix_tombstone_feed_gone_at", table_name="tombstone")
     op.drop_table("tombstone")
     op.drop_table("social_media")
+    op.drop_index(
+        "ix_run_ledger_unended",
+        table_name="run_ledger",
+        postgresql_where=sa.text("result IS NULL"),
+        sqlite_where=sa.text("result IS NULL"),
+    )
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
     op.drop_table("run_ledger")
     op.drop_table("resource_tombstone")
