@@ -183,6 +183,7 @@ def waiting(mirror: Mirror) -> Waiting:
 
 
 def in_archive(mirror: Mirror, days: DayRange) -> list[Manifest]:
+    """Complete pulls of those days, in the order of their requests."""
     folder = f"raw/{mirror.feed.name}/{LISTINGS.kind}"
     found = [
         manifest

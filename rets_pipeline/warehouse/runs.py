@@ -89,7 +89,7 @@ def note_killed(warehouse: Warehouse, held: Collection[str] = ()) -> int:
     for name in names:
         with contextlib.suppress(LockHeld):
             lock = RunLock.acquire(
-                warehouse, name, holder=describe_holder("a look"), wait_seconds=0
+                warehouse, name, holder=describe_holder("a look for killed runs"), wait_seconds=0
             )
             try:
                 with transaction(lock.connection) as connection:
