@@ -59,6 +59,14 @@ _NIGHTLY: Mapping[str, _Check] = {
     ),
 }
 assert tuple(_NIGHTLY) == naming.NIGHTLY_CHECKS
+_NIGHTLY_OF_ADDRESSES: Mapping[str, _Check] = {
+    "geocodes_plausible": (
+        "Every place that a geocoder found lies in the box around its province, and no farther "
+        "from the middle of its postal area than `addresses.kilometres` allows.",
+        quality.geocodes_plausible,
+    ),
+}
+assert tuple(_NIGHTLY_OF_ADDRESSES) == naming.NIGHTLY_CHECKS_OF_ADDRESSES
 
 
 def quality_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
@@ -69,6 +77,7 @@ def quality_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
         ),
         _checks(feed, naming.LISTINGS, "checks", _CHECKS),
         _checks(feed, naming.LISTINGS, "nightly_checks", _NIGHTLY),
+        _checks(feed, naming.ADDRESSES, "nightly_checks", _NIGHTLY_OF_ADDRESSES),
         *(
             _checks(
                 feed,

@@ -173,6 +173,17 @@ address_sync = sa.Table(
     comment="The address that each listing was seen with; right while its payload has it",
 )
 
+#: By which settings a feed's coordinates and answers were judged.
+address_judgement = sa.Table(
+    "address_judgement",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("judged_by", sa.Text, nullable=False, comment="settings of all but the next ones"),
+    sa.Column("judging_by", sa.Text, nullable=False, comment="settings that are wanted"),
+    sa.Column("judged_until", sa.Text, comment="listings up to this key are judged by them"),
+    comment="By which settings the coordinates of each feed's listings were judged",
+)
+
 #: What each geocoder said of an address, so that it is not asked again too soon.
 geocode_answer = sa.Table(
     "geocode_answer",

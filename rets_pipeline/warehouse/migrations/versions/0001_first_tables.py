@@ -20,6 +20,22 @@ depends_on = None
 def upgrade() -> None:
     """Take the schema to this revision."""
     op.create_table(
+        "address_judgement",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column(
+            "judged_by", sa.Text(), nullable=False, comment="settings of all but the next ones"
+        ),
+        sa.Column("judging_by", sa.Text(), nullable=False, comment="settings that are wanted"),
+        sa.Column(
+            "judged_until",
+            sa.Text(),
+            nullable=True,
+            comment="listings up to this key are judged by them",
+        ),
+        sa.PrimaryKeyConstraint("feed", name=op.f("pk_address_judgement")),
+        comment="By which settings the coordinates of each feed's listings were judged",
+    )
+    op.create_table(
         "address_sync",
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("listing_key", sa.Text(), nullable=False),
@@ -1626,3 +1642,4 @@ def downgrade() -> None:
     op.drop_table("geocode")
     op.drop_index("ix_address_sync_address_hash", table_name="address_sync")
     op.drop_table("address_sync")
+    op.drop_table("address_judgement")
