@@ -112,7 +112,7 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         now = datetime.now(UTC)
         memory = Memory.of(context.cursor, now)
         alerts = [
-            *_runs_that_ended(context.instance, settings.feeds, memory),
+            *_runs_that_ended(context.instance, settings.feeds, memory, now),
             *_feeds_that_cannot_be_used(settings, memory),
             *_feeds_not_seen(settings, memory, now),
         ]
@@ -125,10 +125,12 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def _runs_that_ended(
-    instance: dg.DagsterInstance, feeds: Mapping[str, FeedConfig], memory: Memory
+    instance: dg.DagsterInstance, feeds: Mapping[str, FeedConfig], memory: Memory, now: datetime
 ) -> Iterator[Alert]:
     """Failures and their ends, in the order in which the runs ended."""
     since = datetime.fromisoformat(memory.until)
+    if since > now + _OVERLAP:  # the clock was wrong once
+        since = now
     records = instance.get_run_records(
         dg.RunsFilter(statuses=_ENDED, updated_after=since - _OVERLAP),
         limit=_MOST_RUNS,
@@ -146,7 +148,8 @@ def _runs_that_ended(
             if run.status is dg.DagsterRunStatus.FAILURE:
                 memory.failed = [*memory.failed, run.run_id][-_FAILED_KNOWN:]
     if records:
-        last = records[-1].update_timestamp
+        past = [record for record in records if record.update_timestamp <= now + _OVERLAP]
+        last = past[-1].update_timestamp if past else since
         memory.until = max(last, since).isoformat()
         memory.runs = [
             record.dagster_run.run_id

@@ -193,6 +193,20 @@ def test_a_failed_run_is_told_once_whatever_befalls_it_later(
     assert receiver.lines() == []
 
 
+def test_a_clock_that_was_wrong_once_silences_nobody(
+    watched: Settings, storage: dg.DagsterInstance, receiver: Receiver
+) -> None:
+    looks = Looks(watched, storage)
+    memory = Memory.of(looks.cursor, datetime.now(UTC))
+    memory.until = (datetime.now(UTC) + timedelta(days=900)).isoformat()
+    looks.cursor = memory.cursor()
+    looks.look()
+    for _ in range(2):
+        ends(watched, storage, Status.FAILURE, naming.backfill_job("east"))
+        looks.look()
+    assert len(receiver.lines()) == 2
+
+
 def test_a_run_that_could_not_begin_says_why(
     watched: Settings, storage: dg.DagsterInstance, receiver: Receiver, tmp_path: Path
 ) -> None:

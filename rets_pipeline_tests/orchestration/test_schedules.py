@@ -310,7 +310,10 @@ class TestMembersAndOffices:
         start(two_feeds, storage, naming.members_job("east"), Status.FAILURE)
         start(two_feeds, storage, naming.members_job("west"), Status.SUCCESS)
         start(two_feeds, storage, naming.sync_job("east"), Status.SUCCESS)
-        assert isinstance(self.look(two_feeds, storage), dg.RunRequest)
+        # A server that refuses an account is not asked every five minutes.
+        assert "the last run failed at" in str(self.look(two_feeds, storage))
+        again = self.look(two_feeds, storage, timedelta(minutes=15))
+        assert isinstance(again, dg.RunRequest)
 
         start(two_feeds, storage, naming.members_job("east"), Status.SUCCESS)
         for hours in (0, 1, 23.9):
@@ -319,6 +322,13 @@ class TestMembersAndOffices:
         # A little less than a day later: that run began a little after its tick.
         later = self.look(two_feeds, storage, timedelta(hours=24, minutes=-2))
         assert isinstance(later, dg.RunRequest)
+
+    def test_a_success_in_the_future_counts_for_nothing(
+        self, two_feeds: Settings, storage: dg.DagsterInstance
+    ) -> None:
+        """The clock was wrong then; it must not keep members and offices away for years."""
+        start(two_feeds, storage, naming.members_job("east"), Status.SUCCESS)
+        assert isinstance(self.look(two_feeds, storage, -timedelta(days=900)), dg.RunRequest)
 
     def test_not_while_another_run_of_the_feed_is_active(
         self, two_feeds: Settings, storage: dg.DagsterInstance
