@@ -235,7 +235,10 @@ def _listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
             left, empty = apply.waiting(mirror), metadata.loads([], rows=rows)
             of_run = metadata.pulls_left(left)
             failing = _must_fail(config, days, left.unloaded)
-            _report(context, days, done, empty, left.unloaded, of_run, failing=failing)
+            broken = {parsed.day for parsed in every if parsed.reason is not None}
+            _report(
+                context, days, done, empty, broken | left.unloaded.keys(), of_run, failing=failing
+            )
             steps.note_load(mirror, LISTINGS, every, replays_left=left.again)
             steps.fail_for(mirror, every)
             if failing:

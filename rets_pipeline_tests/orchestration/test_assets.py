@@ -309,10 +309,13 @@ class TestFailures:
         pipeline.archive.put(page, b"the disk had other plans")
         manifest = json.loads(pipeline.archive.get(f"{page.rpartition('/')[0]}/manifest.json"))
         lost = {key for key, _ in manifest["keys"]}
+        today = datetime.now(UTC).date()
 
-        result = materialize(pipeline, naming.LISTINGS, days=whole(pipeline))
+        result = materialize(pipeline, naming.LISTINGS, days=DayRange(today, today))
 
         assert not result.success
+        others = {day_of(item).isoformat() for item in truth.values()} - {manifest["day"]}
+        assert marked(pipeline, naming.LISTINGS) == others - {today.isoformat()}
         told = failures(result)[naming.LISTINGS]
         assert page in told
         assert "1 of" in told
