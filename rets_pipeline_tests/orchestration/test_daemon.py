@@ -131,7 +131,8 @@ def test_a_backfill_and_scheduled_syncs_run_one_after_the_other(
             ),
             300,
         )
-        dagster.stop_schedule(naming.sync_schedule(FEED))
+        for name in (FEED, "unset"):
+            dagster.stop_schedule(naming.sync_schedule(name))
         dagster.wait("photos, by their sensor", lambda: _photos_are_there(settings), 180)
         dagster.wait("all runs ended", lambda: not _active(instance), 120)
 
