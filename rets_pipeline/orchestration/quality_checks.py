@@ -58,7 +58,7 @@ _NIGHTLY: Mapping[str, Check] = {
     ),
 }
 assert tuple(_NIGHTLY) == naming.NIGHTLY_CHECKS
-_NIGHTLY_OF_ADDRESSES: Mapping[str, _Check] = {
+_NIGHTLY_OF_ADDRESSES: Mapping[str, Check] = {
     "geocodes_plausible": (
         "Every place that a geocoder found lies in the box around its province, and no farther "
         "from the middle of its postal area than `addresses.kilometres` allows.",
