@@ -146,6 +146,8 @@ class Transfer:
             self._enough.wait(seconds)
         rows: list[FileRow] = []
         while self._done and len(rows) < most:
+            if rows and isinstance(self._done[0], _Broken):
+                break  # the next call tells: what came before it must not be lost
             self._note(self._done.popleft(), rows)
         return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +111,26 @@ def test_a_fault_that_is_no_images_ends_everything(urls: list[str]) -> None:
 
     with Transfer(PHOTOS, "tests/1.0") as given:
         given.give(Task(url, store) for url in urls)
+        with pytest.raises(RuntimeError, match="disk is full"):
+            given.take(100, 30)
+
+
+def test_what_was_done_before_such_a_fault_is_handed_over_first(urls: list[str]) -> None:
+    stored, broken = threading.Barrier(4), threading.Event()
+
+    def fail() -> None:
+        stored.wait(20)
+        assert broken.wait(20)
+        raise RuntimeError("the disk is full")
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give([*(Task(url, lambda: stored.wait(20)) for url in urls[:3]), Task(urls[3], fail)])
+        while len(given._done) < 3:
+            time.sleep(0.005)
+        broken.set()
+        while len(given._done) < 4:
+            time.sleep(0.005)
+        assert len(given.take(100, 30)) == 3
         with pytest.raises(RuntimeError, match="disk is full"):
             given.take(100, 30)
 
