@@ -129,6 +129,7 @@ class Downloader:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
             ),
+            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -198,7 +199,7 @@ class Downloader:
         return found
 
     async def _answer(self, url: str, target: URL, held: Validators | None) -> Received | str:
-        headers = {**self._headers, **held.headers()} if held else self._headers
+        headers = held.headers() if held else None
         seconds = self._photos.timeout_seconds
         self.requests += 1
         try:
