@@ -183,11 +183,12 @@ class Parts(Iterator[Part]):
         start = 0
         if inside:
             self._headers = None
-            found = self._boundary_by_length() if self._take_usual_headers() else None
-            if found is not None:
-                return found
-            if self._headers is not None and self._length is None:
-                start = self._put_aside()
+            if self._take_usual_headers():
+                found = self._boundary_by_length()
+                if found is not None:
+                    return found
+                if self._length is None:
+                    start = self._put_aside()
         while True:
             position = self._buffer.find(self._marker, start)
             if position >= 0:

@@ -195,6 +195,7 @@ def reasons(connection: sa.Connection, feed: str, most: int = 10) -> dict[str, i
         sa.select(file.c.reason, sa.func.count().label("images"))
         .where(file.c.feed == feed, file.c.state.in_(("absent", "failed", "vanished")))
         .group_by(file.c.reason)
+        .execution_options(yield_per=5_000)  # nearly as many as images, since each names its place
     )
     for row in rows:
         # What stands before the colon is the image's own place.
