@@ -5,8 +5,8 @@ the order of work between them. What does not: which images, one download (``dow
 
 Downloads share one event loop, so that a photo costs little processor time; it also hashes them,
 since handing a photo to another thread costs more than its hash. The archive puts them on threads,
-so that the next ones come meanwhile: each on its own if that takes time, and those that came at
-once on one if it is quick, since to wake a thread costs more than a file. Whoever takes what is
+so that the next ones come meanwhile: each on its own if that takes time, and several that came
+at once on one if it is quick, since to wake a thread costs more than a file. Whoever takes what is
 done is woken for a hundred, not for each.
 """
 
@@ -29,8 +29,9 @@ from rets_pipeline.warehouse.media import FileRow
 
 #: how long an interrupted run waits for what is under way: it would be asked for again
 _GRACE_SECONDS = 10.0
-#: an archive that takes less for an image needs no thread for each
+#: an archive that takes less for an image is given several at a time
 _QUICK_SECONDS = 0.002
+_TOGETHER = 4
 
 
 class Task(Protocol):
@@ -276,7 +277,7 @@ class Transfer:
         arrived, self._to_store = self._to_store, []
         if not arrived:
             return
-        size = len(arrived) if self._seconds_to_store < _QUICK_SECONDS else 1
+        size = _TOGETHER if self._seconds_to_store < _QUICK_SECONDS else 1
         for start in range(0, len(arrived), size):
             threads.submit(self._store_all, arrived[start : start + size])
 
