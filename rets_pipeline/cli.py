@@ -23,7 +23,15 @@ from rich.markup import escape
 
 from rets_pipeline import __version__, logs
 from rets_pipeline.commands import database, rets
-from rets_pipeline.settings import Settings, SettingsError, log_form
+from rets_pipeline.commands.faults import (
+    FAILED,
+    INTERRUPTED,
+    LOCKED,
+    UNUSABLE,
+    DemoFailed,
+    RunFailed,
+)
+from rets_pipeline.settings import FeedConfig, Settings, SettingsError, log_form
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -174,6 +182,16 @@ def status(
         raise typer.Exit(2)
 
 
+def _runnable(name: str) -> tuple[Settings, FeedConfig]:
+    """The settings and a feed that can run; faults are told before slow Dagster is imported."""
+    settings = Settings.from_env()
+    feed = settings.feed(name)
+    from rets_pipeline.commands import beforehand
+
+    beforehand.check(settings, feed)
+    return settings, feed
+
+
 _AllowDeletions = Annotated[
     int, typer.Option(min=0, help="Let up to this many listings go although the guard trips.")
 ]
@@ -185,8 +203,7 @@ def sync(
     allow_deletions: _AllowDeletions = 0,
 ) -> None:
     """Converge: compare the server with the warehouse and remove the difference."""
-    settings = Settings.from_env()
-    chosen = settings.feed(feed)
+    settings, chosen = _runnable(feed)
     from rets_pipeline.commands import report, runs
 
     report.tell(console, runs.sync(settings, chosen, console, allow_deletions=allow_deletions))
@@ -198,8 +215,7 @@ def reconcile(
     allow_deletions: _AllowDeletions = 0,
 ) -> None:
     """Sync, and audit: a sample fetched again, every key compared, blobs against their rows."""
-    settings = Settings.from_env()
-    chosen = settings.feed(feed)
+    settings, chosen = _runnable(feed)
     from rets_pipeline.commands import report, runs
 
     report.tell(console, runs.reconcile(settings, chosen, console, allow_deletions=allow_deletions))
@@ -220,8 +236,8 @@ def retention(
         console.print(f"feed {chosen.name}")
         try:
             report.tell(console, runs.retention(settings, chosen, console), indent="  ")
-        except (runs.RunFailed, SettingsError) as error:
-            if _status_of(error) == runs.INTERRUPTED:
+        except (RunFailed, SettingsError) as error:
+            if _status_of(error) == INTERRUPTED:
                 raise
             faults.append(error)
     if feed is None:
@@ -241,20 +257,16 @@ def members(
     ] = 0,
 ) -> None:
     """Converge members and offices, by searches of their own."""
+    settings, chosen = _runnable(feed)
     from rets_pipeline.commands import report, runs
 
-    settings = Settings.from_env()
-    feed_config = settings.feed(feed)
-    report.tell(
-        console, runs.members(settings, feed_config, console, allow_deletions=allow_deletions)
-    )
+    report.tell(console, runs.members(settings, chosen, console, allow_deletions=allow_deletions))
 
 
 @app.command()
 def images(feed: Feed) -> None:
     """Bring the photos in step with the listings."""
-    settings = Settings.from_env()
-    chosen = settings.feed(feed)
+    settings, chosen = _runnable(feed)
     from rets_pipeline.commands import report, runs
 
     report.tell(console, runs.images(settings, chosen, console))
@@ -263,8 +275,7 @@ def images(feed: Feed) -> None:
 @app.command()
 def addresses(feed: Feed) -> None:
     """Bring the coordinates in step with the addresses."""
-    settings = Settings.from_env()
-    chosen = settings.feed(feed)
+    settings, chosen = _runnable(feed)
     from rets_pipeline.commands import report, runs
 
     report.tell(console, runs.addresses(settings, chosen, console))
@@ -339,12 +350,12 @@ def backfill(
     ] = False,
 ) -> None:
     """Fetch and load the listings whose modification timestamps lie on the chosen days."""
-    settings = Settings.from_env()
-    chosen = settings.feed(feed)
-    from rets_pipeline.commands import report, runs
-    from rets_pipeline.sync.days import DayRange
+    settings, chosen = _runnable(feed)
+    from rets_pipeline.commands.beforehand import days_of
 
-    days = DayRange(first.date(), last.date())
+    days = days_of(chosen, first.date(), last.date())
+    from rets_pipeline.commands import report, runs
+
     report.tell(console, runs.backfill(settings, chosen, console, days, replay=replay))
 
 
@@ -372,8 +383,6 @@ def _status_of(error: Exception) -> int:
         return 2
 
     from rets_pipeline.archive import ArchiveError
-    from rets_pipeline.commands.demo import DemoFailed
-    from rets_pipeline.commands.runs import FAILED, LOCKED, UNUSABLE, RunFailed
     from rets_pipeline.commands.sandbox_process import SandboxError
     from rets_pipeline.rets import RetsError
     from rets_pipeline.sync.master import BrokenMasterList

@@ -22,7 +22,8 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.commands import runs, status
+from rets_pipeline.commands import status
+from rets_pipeline.commands.faults import DemoFailed
 from rets_pipeline.commands.report import tell
 from rets_pipeline.commands.sandbox_process import ACCOUNT, World, running
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
@@ -36,10 +37,6 @@ _DAYS_AGED = 3
 _TIMEOUT = 60
 #: what the demo may delete in the project's home: what it and runs on it have made
 _MADE = ("warehouse.sqlite*", "archive", "dagster", "demo.json")
-
-
-class DemoFailed(Exception):
-    """The mirror is not what the server has; the message says where."""
 
 
 def demo(console: Console, world: World) -> None:
@@ -135,6 +132,8 @@ def _feeds_in(database: Path) -> set[str]:
 
 
 def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, title: str) -> None:
+    from rets_pipeline.commands import runs  # not before the demo may begin: it imports Dagster
+
     console.print(f"\n[bold]{title}[/]", soft_wrap=True)
     started = time.monotonic()
     finished = (

@@ -17,8 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rets_pipeline.commands.demo import last_world
-from rets_pipeline.commands.instance import open_instance, prepare_home
-from rets_pipeline.commands.runs import FAILED, RunFailed
+from rets_pipeline.commands.faults import FAILED, RunFailed
 from rets_pipeline.commands.sandbox_process import ACCOUNT, running
 from rets_pipeline.settings import Settings, SettingsError
 
@@ -37,6 +36,8 @@ def dev(console: Console, *, port: int) -> None:
         raise SettingsError("workspace.yaml is not in this folder; start from the project's")
     _check_port(port)
     settings = Settings.from_env()
+    from rets_pipeline.commands.instance import open_instance, prepare_home  # imports Dagster
+
     prepare_home(settings)
     open_instance(settings).dispose()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -5,12 +5,14 @@ What belongs here: the run ledger's actions as lines. What does not: running.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from rets_pipeline.commands.runs import Finished
 from rets_pipeline.warehouse.resources import LISTINGS, OTHERS
+
+if TYPE_CHECKING:
+    from rets_pipeline.commands.runs import Finished
 
 #: numbers of an action that tell how, not what
 _HOW = ("action", "pull_id", "bytes", "requests", "pulls", "asked", "wanted", "seconds")

@@ -15,6 +15,7 @@ import dagster as dg
 from rich.console import Console
 
 from rets_pipeline.commands.accounts import credentials
+from rets_pipeline.commands.faults import FAILED, INTERRUPTED, LOCKED, UNUSABLE, RunFailed
 from rets_pipeline.commands.instance import PROCESS_TAG, open_instance, this_process
 from rets_pipeline.commands.progress import TerminalProgress
 from rets_pipeline.orchestration import build_defs, event_log, naming, partitions
@@ -26,10 +27,6 @@ from rets_pipeline.sync.days import DayRange
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
 
-#: exit status when a run failed, when nothing could run as configured, when a lock is held, and
-#: the shell's own for Ctrl-C
-FAILED, UNUSABLE, LOCKED, INTERRUPTED = 1, 2, 3, 130
-
 _STATUS = {
     "LockHeld": LOCKED,
     "CredentialsRefused": UNUSABLE,
@@ -40,18 +37,6 @@ _STATUS = {
     "WarehouseError": UNUSABLE,
     "SettingsError": UNUSABLE,
 }
-
-
-class RunFailed(Exception):
-    """A run failed; the message is one line.
-
-    Attributes:
-        status: the exit status that says of which kind the failure is.
-    """
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +116,7 @@ def addresses(settings: Settings, feed: FeedConfig, console: Console) -> Finishe
 def backfill(
     settings: Settings, feed: FeedConfig, console: Console, days: DayRange, *, replay: bool
 ) -> Finished:
-    """Fetch and load, or replay, chosen days.
-
-    Raises:
-        SettingsError: days that the feed does not have.
-    """
-    last = partitions.latest(feed, datetime.now(UTC)).last
-    if days.first > days.last:
-        raise SettingsError(f"the first day {days.first} comes after the last one {days.last}")
-    if days.first < feed.first_day or days.last > last:
-        raise SettingsError(
-            f"feed {feed.name!r} has days from {feed.first_day} to {last}, not {days.first} to "
-            f"{days.last}"
-        )
+    """Fetch and load, or replay, chosen days that the feed has."""
     job = naming.replay_job(feed.name) if replay else naming.backfill_job(feed.name)
     config = replay_config(feed.name) if replay else {}
     return _run(settings, feed, job, console, config, days)

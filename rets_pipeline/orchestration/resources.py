@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.orchestration import active_runs, naming
+from rets_pipeline.orchestration import active_runs, interrupts, naming
 from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.sync.mirror import Credentials, Mirror, Progress
@@ -67,7 +67,8 @@ class MirrorResource(dg.ConfigurableResource[Any]):
             )
             failed = True
             try:
-                yield mirror
+                with interrupts.sent_again():
+                    yield mirror
                 failed = _has_failed(context)
             finally:
                 mirror.close(succeeded=not failed)

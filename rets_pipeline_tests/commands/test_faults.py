@@ -285,7 +285,6 @@ class TestOneRunAtATime:
     ) -> None:
         project.environ |= backend.environ
         first = _slow_sync(project, server, in_background, backend)
-        time.sleep(0.5)  # it waits for the answer by now
         first.send_signal(number)
         done = project.finish(first)
         assert done.status == 130

@@ -29,7 +29,8 @@ def utc_timestamps(texts: Sequence[str]) -> pa.Array:
     """Moments in UTC, NULL where a text cannot be read; see :func:`~values.utc_timestamp`."""
     moments = _plain(texts)
     if moments is not None:
-        return pa.array(moments, _TYPE)
+        # Of the array's own memory: pa.array() would import what NumPy masks arrays with.
+        return pa.Array.from_buffers(_TYPE, len(moments), [None, pa.py_buffer(moments)])
     return pa.array([_moment(text) for text in texts], _TYPE)
 
 
