@@ -137,3 +137,17 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
         variables = request.getfixturevalue("s3_server").environ
     environ = {"DATABASE_URL": database_url, "ARCHIVE_URI": archive_uri, **variables}
     return Backend(request.param, database_url, archive_uri, environ)
+
+
+@pytest.fixture(scope="session")
+def dagster_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``DAGSTER_HOME`` without a run, to be copied: Dagster takes half a second to make one."""
+    import dagster as dg  # most tests do without
+
+    folder = tmp_path_factory.mktemp("dagster")
+    overrides = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(folder), overrides=overrides) as instance:
+        # Asking makes the databases.
+        assert not instance.get_runs()
+        assert not instance.all_instigator_state()
+    return folder

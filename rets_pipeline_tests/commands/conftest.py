@@ -126,9 +126,10 @@ def empty_project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def project(empty_project: Project, feed: dict[str, Any]) -> Project:
-    """With one feed that works."""
+def project(empty_project: Project, feed: dict[str, Any], dagster_template: Path) -> Project:
+    """With one feed that works, and without a run."""
     empty_project.write_feeds({FEED: feed})
+    shutil.copytree(dagster_template, empty_project.home / "dagster")
     return empty_project
 
 

@@ -150,6 +150,7 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # by day, the end-to-end tests do so without the command line
 def test_a_backfill_and_its_replay_without_the_server(
     project: Project, server: Server, feed: dict[str, Any]
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_folder_without_dagsters_file_does(project: Project) -> None:
     assert "enabled: false" in (project.home / "dagster" / "dagster.yaml").read_text()
 
 
+@pytest.mark.nightly  # by day, the deployment's test has one
 def test_an_instance_of_ones_own_is_left_as_it_is(project: Project) -> None:
     home = project.folder / "own"
     home.mkdir()

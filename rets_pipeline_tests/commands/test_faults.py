@@ -224,6 +224,7 @@ def test_words_that_the_command_line_does_not_know(project: Project) -> None:
 
 @pytest.mark.slow
 class TestOneRunAtATime:
+    @pytest.mark.nightly  # by day, the tests of locks do so without the command line
     def test_the_second_one_names_the_first_and_gives_up(
         self, project: Project, server: Server, backend: Backend, in_background: Start
     ) -> None:
@@ -366,6 +367,7 @@ def test_a_key_that_nobody_knows_and_one_that_cannot_be(project: Project) -> Non
     )
 
 
+@pytest.mark.nightly
 def test_retention_of_all_feeds_goes_on_after_one_that_is_in_use(
     project: Project, feed: dict[str, Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -39,12 +40,23 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def storage(tmp_path: Path, dagster_template: Path) -> Iterator[dg.DagsterInstance]:
     """An instance without a run."""
+    home = shutil.copytree(dagster_template, tmp_path / "dagster")
     with dg.DagsterInstance.local_temp(
-        str(tmp_path), overrides={"telemetry": {"enabled": False}}
+        str(home), overrides={"telemetry": {"enabled": False}}
     ) as found:
         yield found
+
+
+_last_built: list[tuple[Settings, dg.Definitions]] = []
+
+
+def built(settings: Settings) -> dg.Definitions:
+    """The definitions of settings, built once while a test asks for them again and again."""
+    if not _last_built or _last_built[0][0] is not settings:
+        _last_built[:] = [(settings, build_defs(settings))]
+    return _last_built[0][1]
 
 
 def tick(
@@ -55,7 +67,7 @@ def tick(
     schedule_of: Callable[[str], str] = naming.sync_schedule,
 ) -> dg.RunRequest | str:
     """What the schedule asks for, or why it asks for nothing."""
-    defs = build_defs(settings)
+    defs = built(settings)
     schedule = defs.resolve_schedule_def(schedule_of(name))
     with dg.build_schedule_context(
         instance=storage,
@@ -363,7 +375,7 @@ def start(
     settings: Settings, storage: dg.DagsterInstance, job: str, status: Status
 ) -> dg.DagsterRun:
     """A run as the queue or the command line makes it."""
-    found = build_defs(settings).resolve_job_def(job)
+    found = built(settings).resolve_job_def(job)
     return storage.create_run_for_job(
         found, tags=dict(found.tags), status=status, remote_job_origin=_origin(job)
     )
@@ -373,7 +385,7 @@ def start_assets(
     settings: Settings, storage: dg.DagsterInstance, keys: list[dg.AssetKey], status: Status
 ) -> dg.DagsterRun:
     """A run as the UI makes it from chosen assets."""
-    job = build_defs(settings).resolve_implicit_global_asset_job_def()
+    job = built(settings).resolve_implicit_global_asset_job_def()
     return storage.create_run_for_job(
         job.get_subset(asset_selection=set(keys)),
         asset_selection=frozenset(keys),
