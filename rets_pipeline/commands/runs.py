@@ -136,7 +136,8 @@ def _run(
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     try:
         with open_instance(settings) as instance, TerminalProgress(console) as progress:
-            defs = build_defs(settings, resource_overrides={"progress": progress})
+            alone = settings.model_copy(update={"feeds": {feed.name: feed}, "broken": {}})
+            defs = build_defs(alone, resource_overrides={naming.PROGRESS: progress})
             result = defs.resolve_job_def(job).execute_in_process(
                 run_config={**config, **quiet},
                 instance=instance,

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from rets_pipeline.orchestration import columns, metadata, naming, partitions, steps
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Deployment, feed_asset
 from rets_pipeline.orchestration.io_managers import Stream
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
@@ -67,25 +67,26 @@ class DeletedListingsConfig(dg.Config):
     )
 
 
-def feed_assets(feed: FeedConfig, kinds: Kinds) -> list[dg.AssetsDefinition]:
+def feed_assets(feed: FeedConfig, deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The assets of a feed's listings, in the order of the flow."""
     return [
-        _listing_master_list(feed, kinds),
-        _listing_changes(feed, kinds),
-        _raw_listings(feed, kinds),
-        _listings(feed, kinds),
-        _deleted_listings(feed, kinds),
-        _listing_images(feed, kinds),
+        _listing_master_list(feed, deployment),
+        _listing_changes(feed, deployment),
+        _raw_listings(feed, deployment),
+        _listings(feed, deployment),
+        _deleted_listings(feed, deployment),
+        _listing_images(feed, deployment),
     ]
 
 
-def _listing_master_list(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _listing_master_list(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     @feed_asset(
         feed,
+        deployment,
         naming.MASTER_LIST,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, naming.MASTER_LIST),
-        kinds={"rets", "xml", "parquet", kinds.archive},
+        io_manager_key=naming.io_manager(feed.name),
+        kinds={"rets", "xml", "parquet", deployment.archive},
         description=f"Every key that the server of `{feed.name}` offers now, with its "
         f"modification timestamp: complete, or the run fails.",
     )
@@ -95,14 +96,15 @@ def _listing_master_list(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
     return listing_master_list
 
 
-def _listing_changes(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _listing_changes(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     @feed_asset(
         feed,
+        deployment,
         naming.CHANGES,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, naming.CHANGES),
+        io_manager_key=naming.io_manager(feed.name),
         ins={"master_list": dg.AssetIn(naming.asset_key(feed.name, naming.MASTER_LIST))},
-        kinds={"parquet", kinds.database, kinds.archive},
+        kinds={"parquet", deployment.database, deployment.archive},
         freshness_policy=partitions.freshness(feed.cadence_minutes),
         description="The master list compared with what the warehouse holds: keys that are new, "
         "changed (a timestamp that differs, backwards too), tried again, or gone. ",
@@ -126,16 +128,17 @@ def _listing_changes(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
     return listing_changes
 
 
-def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _raw_listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     @feed_asset(
         feed,
+        deployment,
         naming.RAW,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, naming.RAW),
+        io_manager_key=naming.io_manager(feed.name),
         deps=[naming.asset_key(feed.name, naming.CHANGES)],
         partitions_def=partitions.daily(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        kinds={"rets", "xml", kinds.archive},
+        kinds={"rets", "xml", deployment.archive},
         metadata=columns.raw_columns(source_for(feed.source)),
         description="Pages of listings that the warehouse lacks or holds differently, byte for "
         "byte as received, grouped by the UTC day of their modification timestamp. ",
@@ -181,16 +184,17 @@ def _raw_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
     return raw_listings
 
 
-def _listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     @feed_asset(
         feed,
+        deployment,
         naming.LISTINGS,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, naming.LISTINGS),
+        io_manager_key=naming.io_manager(feed.name),
         deps=[naming.asset_key(feed.name, naming.RAW)],
         partitions_def=partitions.daily(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        kinds={"sqlalchemy", kinds.database},
+        kinds={"sqlalchemy", deployment.database},
         metadata=columns.loaded_columns(feed.name, LISTINGS, source_for(feed.source)),
         description="Listings in the warehouse, typed and named after the RESO Data Dictionary: "
         f"{metadata.tables_of_listings()}. Each pull is loaded in one transaction together with "
@@ -259,13 +263,14 @@ def _report(
             )
 
 
-def _deleted_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _deleted_listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     @feed_asset(
         feed,
+        deployment,
         naming.DELETED,
         naming.rets_pool(feed.name),
         deps=[naming.asset_key(feed.name, naming.CHANGES)],
-        kinds={kinds.database},
+        kinds={deployment.database},
         freshness_policy=partitions.freshness(feed.cadence_minutes),
         description="Listings that the newest complete master list lacks leave the tables, and a "
         f"tombstone with keys and times remains. The guard: {feed.deletion_guard.keys} listings "
@@ -286,16 +291,17 @@ def _deleted_listings(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
     return deleted_listings
 
 
-def _listing_images(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _listing_images(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     by_address = set(feed.photos.strategies) == {"url"}
 
     @feed_asset(
         feed,
+        deployment,
         naming.IMAGES,
         # GetObject needs the account's only session.
         naming.images_pool(feed.name) if by_address else naming.rets_pool(feed.name),
         deps=[naming.asset_key(feed.name, naming.LISTINGS)],
-        kinds={"jpeg", kinds.archive, kinds.database},
+        kinds={"jpeg", deployment.archive, deployment.database},
         description="Photos in step with the payloads: a bounded batch of images that are "
         f"missing, changed or gone. Needs {'no' if by_address else 'the'} RETS session.",
     )

@@ -10,9 +10,11 @@ kept. Without it, the documents are named, and code references name the files of
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from types import CodeType
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -39,40 +41,45 @@ DOCUMENTS: Mapping[str, tuple[Document, ...]] = {
 }
 
 
-def explained(
-    assets: Sequence[dg.AssetsDefinition], settings: Settings
-) -> Sequence[dg.AssetsDefinition]:
-    """The assets with links to what explains them and to their code."""
-    if settings.repository_url:
-        assets = _linked(assets, settings)
+def explained(name: str, description: str, settings: Settings) -> str:
+    """An asset's description, with links to the documents that explain it.
 
-    def described(spec: dg.AssetSpec) -> dg.AssetSpec:
-        documents = DOCUMENTS.get(spec.key.path[-1], (ASSETS,))
-        links = " · ".join(link(document, settings) for document in documents)
-        return spec.replace_attributes(description=f"{spec.description}\n\n{links}")
-
-    return list(dg.map_asset_specs(described, assets))
+    Args:
+        name: the asset's, without its feed.
+        description: what it is.
+        settings: where the repository is shown.
+    """
+    documents = DOCUMENTS.get(name, (ASSETS,))
+    return f"{description}\n\n{' · '.join(link(document, settings) for document in documents)}"
 
 
-def _linked(
-    assets: Sequence[dg.AssetsDefinition], settings: Settings
-) -> Sequence[dg.AssetsDefinition]:
-    """References to code as addresses in the repository."""
+@cache
+def code_references(code: CodeType, url: str, branch: str) -> Mapping[str, Any]:
+    """Where an asset's function is: in the repository, or, when it is shown nowhere, in a file.
+
+    Dagster's ``with_source_code_references`` and ``link_code_references_to_git`` find the same,
+    reading and parsing the file for each asset of each feed.
+
+    Args:
+        code: the function's.
+        url: where the repository is shown to people; empty: nowhere.
+        branch: the one that is deployed.
+    """
     with warnings.catch_warnings():
         # References to code are marked as beta; what they show is no part of any run.
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
-        linked = dg.link_code_references_to_git(
-            assets,
-            git_url=settings.repository_url,
-            git_branch=settings.repository_branch,
-            platform=_platform(settings.repository_url),
-            file_path_mapping=dg.AnchorBasedFilePathMapping(
-                # The package, wherever it is installed: a checkout or a wheel.
-                local_file_anchor=Path(rets_pipeline.__file__).parent,
-                file_anchor_path_in_repository=rets_pipeline.__name__,
-            ),
-        )
-    return cast("Sequence[dg.AssetsDefinition]", linked)
+        place: dg.LocalFileCodeReference | dg.UrlCodeReference
+        if url:
+            # The package, wherever it is installed: a checkout or a wheel.
+            file = Path(code.co_filename).relative_to(Path(rets_pipeline.__file__).parents[1])
+            pages = _pages("tree", url, branch)
+            place = dg.UrlCodeReference(url=f"{pages}/{file.as_posix()}#L{code.co_firstlineno}")
+        else:
+            place = dg.LocalFileCodeReference(
+                file_path=code.co_filename, line_number=code.co_firstlineno
+            )
+        references = dg.CodeReferencesMetadataValue(code_references=[place])
+        return {"dagster/code_references": references}
 
 
 def link(document: Document, settings: Settings) -> str:
@@ -81,11 +88,10 @@ def link(document: Document, settings: Settings) -> str:
     url = settings.repository_url
     if not url:
         return f"{file}, *{title}*"
-    pages = "/-/blob/" if _platform(url) == "gitlab" else "/blob/"
-    place = f"{url}{pages}{settings.repository_branch}/{file}"
+    place = f"{_pages('blob', url, settings.repository_branch)}/{file}"
     return f"[{title}]({place}{'#' if anchor else ''}{anchor})"
 
 
-def _platform(url: str) -> Literal["github", "gitlab"]:
-    """Whose addresses the repository's host has; most others have GitHub's."""
-    return "gitlab" if "gitlab" in url else "github"
+def _pages(kind: Literal["blob", "tree"], url: str, branch: str) -> str:
+    """Where files of a branch are shown: GitLab's addresses, or GitHub's, as most others have."""
+    return f"{url}{'/-' if 'gitlab' in url else ''}/{kind}/{branch}"

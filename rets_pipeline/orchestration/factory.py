@@ -17,14 +17,13 @@ from rets_pipeline.orchestration.alerts import alerts_sensor
 from rets_pipeline.orchestration.assets import feed_assets
 from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.orchestration.checks import feed_checks
-from rets_pipeline.orchestration.documentation import explained
 from rets_pipeline.orchestration.event_log import event_log_job
-from rets_pipeline.orchestration.feed_asset import Kinds
+from rets_pipeline.orchestration.feed_asset import Deployment
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
-from rets_pipeline.orchestration.io_managers import io_managers
+from rets_pipeline.orchestration.io_managers import io_manager
 from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.nightly import event_log_schedule, nightly_schedules
-from rets_pipeline.orchestration.people import people, people_assets
+from rets_pipeline.orchestration.people import people_assets
 from rets_pipeline.orchestration.reconcile import reconcile_assets
 from rets_pipeline.orchestration.resources import LoggedProgress, mirror_resource
 from rets_pipeline.orchestration.schedules import feed_schedules
@@ -45,14 +44,11 @@ def build_defs(
         resource_overrides: replace resources by key, such as ``progress``.
     """
     feeds = list(settings.feeds.values())
-    kinds = Kinds(
-        database="sqlite" if settings.database_url.startswith("sqlite") else "postgres",
-        archive="s3" if settings.archive_uri.startswith("s3:") else "file",
-    )
-    shared = {"progress": LoggedProgress(), **(resource_overrides or {})}
+    deployment = Deployment.of(settings)
+    shared = {naming.PROGRESS: LoggedProgress(), **(resource_overrides or {})}
     # Wrapped once: Dagster takes what it wraps for each feed anew for different resources.
     wrapped = {name: _as_definition(resource) for name, resource in shared.items()}
-    parts = [_Part.of(feed, settings, kinds, wrapped) for feed in feeds]
+    parts = [_Part.of(feed, deployment, wrapped) for feed in feeds]
     broken = list(broken_feeds(settings.broken, set(settings.feeds)))
     return dg.Definitions(
         assets=[
@@ -94,40 +90,34 @@ class _Part:
     jobs: list[dg.JobDefinition]
 
     @classmethod
-    def of(
-        cls, feed: FeedConfig, settings: Settings, kinds: Kinds, shared: Mapping[str, Any]
-    ) -> Self:
-        """Jobs are resolved among the feed's own assets.
+    def of(cls, feed: FeedConfig, deployment: Deployment, shared: Mapping[str, Any]) -> Self:
+        """Jobs are resolved, and resources bound, among the feed's own assets.
 
         Among those of all feeds, Dagster looks at every asset for every job: with fifty feeds
-        that alone takes seconds.
+        that alone takes seconds. Resources of all feeds would be part of every job, too.
         """
-        resources = {**_resources(settings, feed), **shared}
-        produced = [
-            *feed_assets(feed, kinds),
-            geocoded_addresses(feed, kinds),
-            *people_assets(feed, kinds),
-            *reconcile_assets(feed, kinds),
-        ]
-        assets = list(dg.with_resources(explained(produced, settings), resources))
-        checks = list(dg.with_resources(feed_checks(feed), resources))
-        jobs = [*feed_jobs(feed), addresses_job(feed)]
         alone = dg.Definitions(
-            assets=assets, asset_checks=checks, jobs=jobs, executor=dg.in_process_executor
+            assets=[
+                *feed_assets(feed, deployment),
+                geocoded_addresses(feed, deployment),
+                *people_assets(feed, deployment),
+                *reconcile_assets(feed, deployment),
+            ],
+            asset_checks=feed_checks(feed),
+            jobs=(jobs := [*feed_jobs(feed), addresses_job(feed)]),
+            resources={
+                naming.mirror_resource(feed.name): mirror_resource(deployment.settings, feed),
+                naming.io_manager(feed.name): io_manager(feed.name),
+                **shared,
+            },
+            executor=dg.in_process_executor,
+        ).get_repository_def()
+        return cls(
+            # A definition with several keys stands there under each of them.
+            assets=list(dict.fromkeys(alone.assets_defs_by_key.values())),
+            checks=list(dict.fromkeys(alone.asset_checks_defs_by_key.values())),
+            jobs=[alone.get_job(job.name) for job in jobs],
         )
-        return cls(assets, checks, [alone.resolve_job_def(job.name) for job in jobs])
-
-
-def _resources(settings: Settings, feed: FeedConfig) -> dict[str, Any]:
-    """What the assets of one feed use; nothing of another feed's.
-
-    Resources of the whole code location would be part of every job, and with fifty feeds the
-    jobs' configuration alone would take seconds to load.
-    """
-    return {
-        naming.mirror_resource(feed.name): mirror_resource(settings, feed),
-        **io_managers(feed.name, people(feed)),
-    }
 
 
 def _as_definition(resource: Any) -> dg.ResourceDefinition:

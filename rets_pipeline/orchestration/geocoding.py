@@ -11,7 +11,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import active_runs, metadata, naming
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Deployment, feed_asset
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import addresses
@@ -22,16 +22,17 @@ _PRIORITY = "-20"
 _SECONDS_OF_BOOKS = 3600
 
 
-def geocoded_addresses(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def geocoded_addresses(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     """The asset ``geocoded_addresses`` of a feed."""
     asked = ", ".join(f"`{geocoder.name}`" for geocoder in feed.addresses.geocoders)
 
     @feed_asset(
         feed,
+        deployment,
         naming.ADDRESSES,
         naming.ADDRESSES_POOL,
         deps=[naming.asset_key(feed.name, naming.LISTINGS)],
-        kinds={"geopy", kinds.database},
+        kinds={"geopy", deployment.database},
         description="Coordinates in step with the addresses: a bounded batch of listings whose "
         "payload has none that can be right. Each address is asked for once, of "
         f"{asked or 'nobody'}. Needs no RETS session.",

@@ -7,10 +7,10 @@ them) and whole feeds in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -19,7 +19,7 @@ from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.orchestration.resources import opened
 from rets_pipeline.sync import apply, changes, master, pull
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse.resources import LISTINGS, Resource
+from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +33,37 @@ class Stream:
     items: Iterator[Any]
 
 
-class StreamIOManager(dg.IOManager):
-    """Draws a stream in one place of the archive or the warehouse.
+class Place(NamedTuple):
+    """Where the stream of an asset goes.
 
-    Args:
-        mirror: the run's mirror.
+    Attributes:
         store: draws the stream and keeps its items.
         load: the reference that assets downstream get.
     """
 
-    def __init__(
-        self,
-        mirror: Mirror,
-        store: Callable[[Mirror, Iterator[Any]], object],
-        load: Callable[[Mirror], object],
-    ) -> None:
+    store: Callable[[Mirror, Iterator[Any]], object]
+    load: Callable[[Mirror], object]
+
+
+class StreamIOManager(dg.IOManager):
+    """Draws the streams of a feed's assets, each in its place of the archive or the warehouse.
+
+    Args:
+        mirror: the run's mirror.
+    """
+
+    def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._store = store
-        self._load = load
 
     def handle_output(self, context: dg.OutputContext, obj: Stream) -> None:
         """Keep everything; one stream may serve several partitions."""
         with as_failures():
-            self._store(self._mirror, obj.items)
+            PLACES[context.asset_key.path[-1]].store(self._mirror, obj.items)
 
     def load_input(self, context: dg.InputContext) -> object:
         """A reference, never the content."""
         with as_failures():
-            return self._load(self._mirror)
+            return PLACES[context.asset_key.path[-1]].load(self._mirror)
 
 
 def _store_master_list(resource: Resource, mirror: Mirror, chunks: Iterator[master.Chunk]) -> None:
@@ -92,39 +95,39 @@ def _nothing(mirror: Mirror) -> None:
     """Listings are read from the warehouse with SQL, and pulls by their manifests."""
 
 
-def io_managers(feed: str, people: Iterable[Resource]) -> dict[str, dg.IOManagerDefinition]:
-    """The I/O managers of a feed, by resource key.
+#: by the asset's name, without its feed
+PLACES: Mapping[str, Place] = {
+    naming.MASTER_LIST: Place(master.store, _newest_master_list),
+    naming.CHANGES: Place(changes.store, changes.newest),
+    naming.RAW: Place(_store_pulls, _nothing),
+    naming.LISTINGS: Place(_apply_pulls, _nothing),
+    **{
+        name: place
+        for resource in OTHERS
+        for name, place in (
+            (
+                naming.master_list(resource),
+                Place(
+                    partial(_store_master_list, resource),
+                    partial(_newest_master_list, resource=resource),
+                ),
+            ),
+            (naming.raw(resource), Place(_store_pulls, _nothing)),
+            (resource.kind, Place(_apply_pulls, _nothing)),
+        )
+    },
+}
+
+
+def io_manager(feed: str) -> dg.IOManagerDefinition:
+    """The I/O manager of a feed's assets.
 
     Args:
         feed: its name.
-        people: the resources that it has beside listings.
     """
-    kinds: dict[str, tuple[Callable[..., object], Callable[[Mirror], object]]] = {
-        naming.MASTER_LIST: (master.store, _newest_master_list),
-        naming.CHANGES: (changes.store, changes.newest),
-        naming.RAW: (_store_pulls, _nothing),
-        naming.LISTINGS: (_apply_pulls, _nothing),
-    }
-    for resource in people:
-        kinds |= {
-            naming.master_list(resource): (
-                partial(_store_master_list, resource),
-                partial(_newest_master_list, resource=resource),
-            ),
-            naming.raw(resource): (_store_pulls, _nothing),
-            resource.kind: (_apply_pulls, _nothing),
-        }
-    return {
-        naming.io_manager(feed, name): _definition(feed, store, load)
-        for name, (store, load) in kinds.items()
-    }
 
-
-def _definition(
-    feed: str, store: Callable[..., object], load: Callable[[Mirror], object]
-) -> dg.IOManagerDefinition:
     @dg.io_manager(required_resource_keys={naming.mirror_resource(feed)})
     def stream_io_manager(context: dg.InitResourceContext) -> StreamIOManager:
-        return StreamIOManager(opened(context, feed), store, load)
+        return StreamIOManager(opened(context, feed))
 
     return stream_io_manager

@@ -74,9 +74,13 @@ def mirror_resource(feed: str) -> str:
     return f"mirror_{feed}"
 
 
-def io_manager(feed: str, name: str) -> str:
-    """The I/O manager of a feed's asset."""
-    return f"{name}_io_{feed}"
+def io_manager(feed: str) -> str:
+    """The I/O manager of a feed's assets."""
+    return f"io_manager_{feed}"
+
+
+#: where long steps tell how far they are
+PROGRESS = "progress"
 
 
 def rets_pool(feed: str) -> str:

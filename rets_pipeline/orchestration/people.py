@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rets_pipeline.orchestration import columns, metadata, naming, partitions, steps
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Deployment, feed_asset
 from rets_pipeline.orchestration.io_managers import Stream
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
@@ -49,24 +49,27 @@ def _read(feed: FeedConfig, resource: Resource) -> ResourceSource:
     return source_for(feed.source, culture=feed.culture).others[resource.name]
 
 
-def people_assets(feed: FeedConfig, kinds: Kinds) -> list[dg.AssetsDefinition]:
+def people_assets(feed: FeedConfig, deployment: Deployment) -> list[dg.AssetsDefinition]:
     """Master list, pulls and rows of each such resource, in the order of the flow."""
     return [
-        make(feed, kinds, resource)
+        make(feed, deployment, resource)
         for resource in people(feed)
         for make in (_master_list, _raw, _loaded)
     ]
 
 
-def _master_list(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinition:
+def _master_list(
+    feed: FeedConfig, deployment: Deployment, resource: Resource
+) -> dg.AssetsDefinition:
     name = naming.master_list(resource)
 
     @feed_asset(
         feed,
+        deployment,
         name,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, name),
-        kinds={"rets", "xml", "parquet", kinds.archive},
+        io_manager_key=naming.io_manager(feed.name),
+        kinds={"rets", "xml", "parquet", deployment.archive},
         freshness_policy=partitions.freshness(feed.members_cadence_minutes),
         description=f"Every key of {resource.kind} that the server of `{feed.name}` offers now, "
         f"with its modification timestamp: complete, or the run fails.",
@@ -77,16 +80,17 @@ def _master_list(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.Asset
     return people_master_list
 
 
-def _raw(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinition:
+def _raw(feed: FeedConfig, deployment: Deployment, resource: Resource) -> dg.AssetsDefinition:
     name = naming.raw(resource)
 
     @feed_asset(
         feed,
+        deployment,
         name,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, name),
+        io_manager_key=naming.io_manager(feed.name),
         deps=[naming.asset_key(feed.name, naming.master_list(resource))],
-        kinds={"rets", "xml", kinds.archive},
+        kinds={"rets", "xml", deployment.archive},
         metadata=columns.raw_columns(_read(feed, resource)),
         description=f"Pages of {resource.kind} that the warehouse lacks or holds differently, "
         f"byte for byte as received.",
@@ -124,14 +128,15 @@ def _raw(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinit
     return raw_people
 
 
-def _loaded(feed: FeedConfig, kinds: Kinds, resource: Resource) -> dg.AssetsDefinition:
+def _loaded(feed: FeedConfig, deployment: Deployment, resource: Resource) -> dg.AssetsDefinition:
     @feed_asset(
         feed,
+        deployment,
         resource.kind,
         naming.rets_pool(feed.name),
-        io_manager_key=naming.io_manager(feed.name, resource.kind),
+        io_manager_key=naming.io_manager(feed.name),
         deps=[naming.asset_key(feed.name, naming.raw(resource))],
-        kinds={"sqlalchemy", kinds.database},
+        kinds={"sqlalchemy", deployment.database},
         freshness_policy=partitions.freshness(feed.members_cadence_minutes),
         metadata=columns.loaded_columns(feed.name, resource, _read(feed, resource)),
         description=f"Rows of `{resource.table.name}` with their phones and websites, typed and "

@@ -3,18 +3,17 @@
 What belongs here: which verdict of ``sync.quality`` is a check of which asset. What does not: the
 verdicts, and comparisons with the server (``checks``).
 
-Checks of one asset share a step, since each step costs some hundredths of a second of events. They
-only read, on a connection of their own, so they wait for no pool.
+Checks of one asset share a step, since each step costs some hundredths of a second of events, and
+some milliseconds whenever the code location is loaded. Those of listings only read, on a connection
+of their own, so they wait for no pool.
 """
 
 # No postponed annotations here: Dagster reads the type of `context` at once.
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 import dagster as dg
 
-from rets_pipeline.orchestration import metadata, naming, pictures
-from rets_pipeline.orchestration.people import people
+from rets_pipeline.orchestration import metadata, naming, pictures, signatures
 from rets_pipeline.orchestration.resources import opened
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import quality, schema
@@ -22,15 +21,15 @@ from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.sync.quality import Verdict
 
 #: what a check says of itself, and what decides it
-_Check = tuple[str, Callable[[Mirror], Verdict]]
+Check = tuple[str, Callable[[Mirror], Verdict]]
 
 _GUARD = (
     "Fewer records are gone than the deletion guard stops: otherwise nothing is deleted until an "
     "operator allows it for one run (`allow_deletions`)."
 )
-_QUARANTINE = "Everything that the server sent was understood; else the quarantine has its text."
-_CHECKS: Mapping[str, _Check] = {
-    "quarantine_empty": (_QUARANTINE, quality.quarantine_empty),
+QUARANTINE = "Everything that the server sent was understood; else the quarantine has its text."
+_CHECKS: Mapping[str, Check] = {
+    "quarantine_empty": (QUARANTINE, quality.quarantine_empty),
     "prices_in_bounds": (
         f"No asking price lies under ${quality.LOWEST_PRICE:,} or over ${quality.HIGHEST_PRICE:,}.",
         quality.prices_in_bounds,
@@ -42,7 +41,7 @@ _CHECKS: Mapping[str, _Check] = {
         schema.drift,
     ),
 }
-_NIGHTLY: Mapping[str, _Check] = {
+_NIGHTLY: Mapping[str, Check] = {
     "coordinates_in_province": (
         "Every listing with coordinates stands in the box around its province.",
         quality.coordinates_in_province,
@@ -62,45 +61,48 @@ assert tuple(_NIGHTLY) == naming.NIGHTLY_CHECKS
 
 
 def quality_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
-    """The checks of a feed's data."""
+    """The checks of the data of a feed's listings."""
+    guard = {"deletion_guard": (_GUARD, quality.deletion_guard)}
     return [
-        _checks(
-            feed, naming.CHANGES, "guard", {"deletion_guard": (_GUARD, quality.deletion_guard)}
-        ),
-        _checks(feed, naming.LISTINGS, "checks", _CHECKS),
-        _checks(feed, naming.LISTINGS, "nightly_checks", _NIGHTLY),
-        *(
-            _checks(
-                feed,
-                resource.kind,
-                "checks",
-                {
-                    "quarantine_empty": (
-                        _QUARANTINE,
-                        partial(quality.quarantine_empty, resource=resource),
-                    )
-                },
-            )
-            for resource in people(feed)
-        ),
+        checks_of(feed, naming.CHANGES, "guard", guard),
+        checks_of(feed, naming.LISTINGS, "checks", _CHECKS),
+        checks_of(feed, naming.LISTINGS, "nightly_checks", _NIGHTLY),
     ]
 
 
-def _checks(
-    feed: FeedConfig, asset: str, name: str, checks: Mapping[str, _Check]
+def checks_of(
+    feed: FeedConfig,
+    asset: str,
+    name: str,
+    checks: Mapping[str, Check],
+    *,
+    after: str | None = None,
+    pool: str | None = None,
 ) -> dg.AssetChecksDefinition:
-    """One step with some checks of an asset."""
+    """One step with some checks of an asset; each has its own name, verdict and numbers.
+
+    Args:
+        feed: whose.
+        asset: the asset's name, without its feed.
+        name: the step's.
+        checks: by their names.
+        after: another asset of the feed that goes before.
+        pool: the one that the step waits for.
+    """
     key = naming.asset_key(feed.name, asset)
+    before = [naming.asset_key(feed.name, after)] if after else []
 
     @dg.multi_asset_check(
         name=naming.op_name(feed.name, f"{asset}_{name}"),
         specs=[
-            dg.AssetCheckSpec(check, asset=key, description=description)
+            dg.AssetCheckSpec(check, asset=key, description=description, additional_deps=before)
             for check, (description, _) in checks.items()
         ],
         required_resource_keys={naming.mirror_resource(feed.name)},
         can_subset=True,
+        pool=pool,
     )
+    @signatures.kept
     def quality_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         mirror = opened(context, feed.name)
         for chosen in sorted(context.selected_asset_check_keys, key=lambda one: one.name):

@@ -12,7 +12,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import metadata, naming, steps
 from rets_pipeline.orchestration.failures import as_failures
-from rets_pipeline.orchestration.feed_asset import Kinds, feed_asset
+from rets_pipeline.orchestration.feed_asset import Deployment, feed_asset
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
@@ -23,21 +23,22 @@ from rets_pipeline.warehouse.resources import LISTINGS
 NO_DRIFT = "no_drift"
 
 
-def reconcile_assets(feed: FeedConfig, kinds: Kinds) -> list[dg.AssetsDefinition]:
+def reconcile_assets(feed: FeedConfig, deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The assets of the nightly jobs."""
-    return [_listing_audits(feed, kinds), _retention(feed, kinds)]
+    return [_listing_audits(feed, deployment), _retention(feed, deployment)]
 
 
-def _listing_audits(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _listing_audits(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     key = naming.asset_key(feed.name, naming.AUDITS)
 
     @feed_asset(
         feed,
+        deployment,
         naming.AUDITS,
         naming.rets_pool(feed.name),
         # Not on what is deleted: a guard that trips must not keep the audits from running.
         deps=[naming.asset_key(feed.name, naming.LISTINGS)],
-        kinds={"rets", kinds.database, kinds.archive},
+        kinds={"rets", deployment.database, deployment.archive},
         check_specs=[
             dg.AssetCheckSpec(
                 NO_DRIFT,
@@ -67,14 +68,15 @@ def _listing_audits(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
     return listing_audits
 
 
-def _retention(feed: FeedConfig, kinds: Kinds) -> dg.AssetsDefinition:
+def _retention(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     ages = feed.retention
 
     @feed_asset(
         feed,
+        deployment,
         naming.RETENTION,
         naming.rets_pool(feed.name),
-        kinds={kinds.database, kinds.archive},
+        kinds={deployment.database, deployment.archive},
         description="What nobody needs any more is gone: raw pulls that nothing live came from, "
         f"{ages.pull_days} days after the request, or {ages.gone_pull_days} days after their "
         "listings are gone; raw master lists but the newest, those of the last day, and one of "

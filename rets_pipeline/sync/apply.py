@@ -228,8 +228,7 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
     try:
         with transaction(mirror.connection) as connection, collector_paused():
             load = _load(connection, parsed)
-            for batch in parsed.batches:
-                load.batch(*batch.read(load.known(batch.heads)))
+            _load_batches(load, parsed.batches)
             parsed.counts = load.finish()
             pulls.applied(connection, pull)
     except (BrokenPull, RetsError) as error:
@@ -237,6 +236,29 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
         logger.error("feed %s: pull %s: %s", pull.feed, pull.pull_id, error)
         with transaction(mirror.connection) as connection:
             pulls.failed(connection, pull, parsed.reason)
+
+
+def _load_batches(load: Load | RecordLoad, batches: Iterable[Batch]) -> None:
+    """Load what is not known of some batches together: a load costs much, however few its records.
+
+    A key that comes again is compared with what its first record left.
+    """
+    records: list[Any] = []
+    refused: list[Refused] = []
+    keys: set[str | None] = set()
+    for batch in batches:
+        if keys and not keys.isdisjoint(head.key for head in batch.heads):
+            load.batch(records, refused)
+            records, refused, keys = [], [], set()
+        known = load.known(batch.heads)
+        more, others = batch.read(known)
+        records += more
+        refused += others
+        keys |= {head.key for head in batch.heads if head.key not in known}
+        if len(keys) >= RECORDS_AT_ONCE:
+            load.batch(records, refused)
+            records, refused, keys = [], [], set()
+    load.batch(records, refused)
 
 
 @contextmanager

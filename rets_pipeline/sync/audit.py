@@ -6,10 +6,11 @@ not: repairs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rets_pipeline.sync import master as masters
 from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.quality import Verdict
 from rets_pipeline.warehouse import audits, difference, media
 from rets_pipeline.warehouse.difference import Parity
 from rets_pipeline.warehouse.engine import transaction
@@ -27,6 +28,22 @@ def parity(mirror: Mirror, resource: Resource = LISTINGS) -> Parity | None:
         difference.loaded(connection, master.batches(mirror.archive)),
     ):
         return difference.parity(connection, mirror.feed.name, resource)
+
+
+def keys_match_server(mirror: Mirror, resource: Resource = LISTINGS) -> Verdict:
+    """Whether the warehouse has the keys of the newest master list, and no others."""
+    found = parity(mirror, resource)
+    if found is None:
+        return Verdict(False, "no complete master list was seen yet", {})
+    passed = found.missing == 0 and found.surplus == 0
+    return Verdict(
+        passed,
+        f"all {found.live:,} {resource.kind} of the warehouse are on the server, and the reverse"
+        if passed
+        else f"{found.missing:,} {resource.kind} of the server are missing, and {found.surplus:,} "
+        "of the warehouse are not on the server",
+        asdict(found),
+    )
 
 
 @dataclass(frozen=True, slots=True)

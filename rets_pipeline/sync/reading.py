@@ -14,6 +14,8 @@ import gc
 import logging
 import os
 import pickle
+import queue
+import struct
 import subprocess
 import sys
 import threading
@@ -40,8 +42,11 @@ Unparsed = UnparsedListing | UnparsedRecord
 #: a record's head, and the record itself unless it is known
 Read = tuple[RecordHead, Parsed | Unparsed | None]
 
-#: pages that wait for the other process, or for this one
-_PAGES_AHEAD = 3
+#: pages that wait for the other process, or for this one: more than are loaded together, since
+#: the one process reads while the other one loads
+_PAGES_AHEAD = 8
+#: before each reply, the number of its bytes
+_SIZE = struct.Struct("<Q")
 _MODULE = "rets_pipeline.sync.reading"
 #: what the process gets of the environment: nothing secret
 _VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHASHSEED")
@@ -83,6 +88,7 @@ class Reader:
     def __init__(self, source: ResourceSource) -> None:
         self._source = source
         self._process: subprocess.Popen[bytes] | None = None
+        self._replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def __enter__(self) -> Reader:
         return self
@@ -108,7 +114,6 @@ class Reader:
         """
         process = self._running()
         assert process.stdin is not None
-        assert process.stdout is not None
         feeder = _Feeder(process.stdin, pages, get, held)
         finished = False
         try:
@@ -156,17 +161,24 @@ class Reader:
                 env={**environ, "PYTHONPATH": path},
             )
             assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._replies = queue.SimpleQueue()
+            threading.Thread(
+                target=_take,
+                args=(self._process.stdout, self._replies),
+                name="records",
+                daemon=True,
+            ).start()
             _send(self._process.stdin, self._source)
         return self._process
 
     def _reply(self, process: subprocess.Popen[bytes], feeder: _Feeder) -> Any:
-        assert process.stdout is not None
-        try:
-            return pickle.load(process.stdout)  # noqa: S301 - from our own process
-        except (EOFError, pickle.UnpicklingError, OSError):
-            feeder.raise_fault()
-            status = process.wait()
-            raise ReaderDied(f"the process that reads pages ended with status {status}") from None
+        reply = self._replies.get()
+        if reply:
+            return pickle.loads(reply)  # noqa: S301 - from our own process
+        feeder.raise_fault()
+        status = process.wait()
+        raise ReaderDied(f"the process that reads pages ended with status {status}")
 
 
 class _Feeder(threading.Thread):
@@ -218,8 +230,32 @@ class _Feeder(threading.Thread):
             return
 
 
+def _take(pipe: IO[bytes], replies: queue.SimpleQueue[bytes]) -> None:
+    """Replies as they come, so that the process goes on while this one loads; nothing at the end.
+
+    No more come than pages were handed over, and they stay as bytes until they are asked for.
+    """
+    try:
+        while len(head := pipe.read(_SIZE.size)) == _SIZE.size:
+            (size,) = _SIZE.unpack(head)
+            reply = pipe.read(size)
+            if len(reply) < size:
+                break
+            replies.put(reply)
+    except (OSError, ValueError):  # closed
+        pass
+    replies.put(b"")
+
+
 def _send(pipe: IO[bytes], what: Any) -> None:
     pickle.dump(what, pipe, pickle.HIGHEST_PROTOCOL)
+    pipe.flush()
+
+
+def _reply(pipe: IO[bytes], what: Any) -> None:
+    data = pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+    pipe.write(_SIZE.pack(len(data)))
+    pipe.write(data)
     pipe.flush()
 
 
@@ -271,7 +307,7 @@ def main() -> None:
             if isinstance(task, dict):
                 held = task
             else:
-                _send(replies, _replies(source, task, held))
+                _reply(replies, _replies(source, task, held))
     except (EOFError, BrokenPipeError):
         return
 

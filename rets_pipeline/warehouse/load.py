@@ -125,7 +125,8 @@ class Load:
         """Take note of records that need not be read, in one statement for all.
 
         Args:
-            heads: of the next batch.
+            heads: of records that come next; those that are not known are loaded by one of the next
+                calls of :meth:`batch`, before their keys come again.
 
         Returns:
             The keys that are done: what they say is there already, or a later pull said more.
@@ -137,7 +138,7 @@ class Load:
         self._write_ledger(equal, held)
         done = {head.key for head in (*superseded, *equal) if head.key is not None}
         self._answered |= done
-        self._looked_up = {key: found for key, found in held.items() if key not in done}
+        self._looked_up |= {key: found for key, found in held.items() if key not in done}
         return done
 
     def batch(self, listings: Iterable[ListingLike], refused: Sequence[Refused] = ()) -> None:
@@ -174,7 +175,7 @@ class Load:
         return self.counts
 
     def _held(self, keys: Sequence[str]) -> dict[str, Held]:
-        """What the ledgers say of those keys, unless that was looked up for this batch already."""
+        """What the ledgers say of those keys, unless it was looked up for the next load already."""
         found = {key: self._looked_up[key] for key in keys if key in self._looked_up}
         missing = [key for key in keys if key not in found]
         for start in range(0, len(missing), _KEYS_AT_ONCE):

@@ -368,6 +368,9 @@ class TestReports:
         count = len(server.truth())
         assert evaluation.metadata["on_server"].value == count
         assert evaluation.metadata["live"].value == count
+        assert evaluation.description == (
+            f"all {count:,} listings of the warehouse are on the server, and the reverse"
+        )
         (evaluation,) = pictured.get_asset_check_evaluations()
         assert evaluation.metadata["stored"].value == evaluation.metadata["named"].value
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
-from rets_pipeline.orchestration import build_defs, naming
+from rets_pipeline.orchestration import build_defs, naming, signatures
 from rets_pipeline.orchestration.broken import broken_feeds
 from rets_pipeline.settings import Settings
 from rets_pipeline_tests.end_to_end.harness import QUIET
@@ -62,6 +63,20 @@ def test_a_feed_more_costs_what_the_first_ones_did(tmp_path: Path) -> None:
 
     load(settings_of(tmp_path, 1))  # what is imported and cached once
     assert least(16) < 3 * 4 * least(4)
+
+
+def test_functions_of_one_text_share_their_signature_and_nothing_else() -> None:
+    def made(feed: str) -> Callable[[int], str]:
+        @signatures.kept
+        def step(count: int) -> str:
+            return feed * count
+
+        return step
+
+    east, west = made("east"), made("west")
+    assert inspect.signature(east) is inspect.signature(west)
+    assert list(inspect.signature(east).parameters) == ["count"]
+    assert (east(1), west(1)) == ("east", "west")
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 """Which element feeds which column: all of them, and none that nobody knows."""
 
+import subprocess
+import sys
+
 import pytest
 
 from rets_pipeline.sources.ddf import mapping, placement
@@ -75,3 +78,22 @@ def test_lookups_are_named_as_the_server_names_them():
     named = {one.path: one.lookup for one in placement.elements("PropertyDetails") if one.lookup}
     assert named
     assert all(one.columns for one in placement.elements("PropertyDetails") if one.lookup)
+
+
+def test_the_order_is_the_same_in_every_process():
+    """What the UI shows, and compares, must not change from one start to the next."""
+    code = (
+        "from rets_pipeline.sources.ddf import mapping, placement\n"
+        "print([placement.elements(record) for record in mapping.RECORDS])"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0]
+    assert told[0] == told[1]

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from rets_pipeline.archive import Archive
 from rets_pipeline.sync import apply, pull
@@ -79,6 +81,35 @@ def test_complete_pulls_are_loaded_in_the_order_of_their_requests(
     assert remarks(warehouse) == {"1": "third"}
     assert {state for state, _ in states(warehouse).values()} == {"applied"}
     assert apply_due(mirror) == []
+
+
+_ANSWER = st.lists(
+    st.lists(st.tuples(st.sampled_from("123"), st.sampled_from("abc")), max_size=4),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(answers=st.lists(_ANSWER, min_size=1, max_size=3))
+@example(answers=[[[("1", "a"), ("2", "a")]], [[("1", "b"), ("2", "a")], [("1", "a"), ("2", "a")]]])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_last_record_of_a_key_stands_however_its_pull_is_cut(
+    answers: list[list[list[tuple[str, str]]]], sqlite_warehouse: Warehouse, archive: Archive
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, open_mirror(sqlite_warehouse, archive) as mirror:
+        patch.setattr(apply, "RECORDS_AT_ONCE", 2)
+        with transaction(mirror.connection) as connection:
+            for table in (ledgers.listing_sync, *map(tables.named, tables.LISTING_TABLES)):
+                connection.execute(sa.delete(table))
+        expected: dict[str, str] = {}
+        for pages in answers:
+            said = {key: text for page in pages for key, text in page}
+            texts = [[record(key, text) for key, text in page] for page in pages]
+            store_pull(mirror, texts, dict.fromkeys(said, START))
+            (done,) = apply_due(mirror)
+            assert done.reason is None
+            expected |= said
+            assert remarks(sqlite_warehouse) == expected
 
 
 def test_a_pull_without_a_manifest_does_not_exist(

@@ -119,16 +119,16 @@ def joined(path: str, last: str) -> str:
     return path if last == "." else f"{path}/{last}"
 
 
-def _groups(group: Group, path: str) -> Iterator[tuple[str, set[str]]]:
+def _groups(group: Group, path: str) -> Iterator[tuple[str, list[str]]]:
     """The elements that become rows, with the tables of the rows and of what is left over."""
     for inner in group.groups:
-        tables = {inner.table.partition(".")[0], inner.rest_table or inner.table}
-        yield f"{path}/{inner.path}", tables
+        tables = (inner.table.partition(".")[0], inner.rest_table or inner.table)
+        yield f"{path}/{inner.path}", list(dict.fromkeys(tables))
         yield from _groups(inner, f"{path}/{inner.path}")
 
 
 def _derived(
-    groups: list[tuple[str, set[str]]], known: Mapping[str, object]
+    groups: list[tuple[str, list[str]]], known: Mapping[str, object]
 ) -> Iterator[tuple[str, str, str]]:
     """Path, table and column of what ``mapping.DERIVED`` says in words."""
     record = min(known, key=len).split("/")[0]
@@ -136,7 +136,7 @@ def _derived(
     for path, tables in groups:
         for table in tables:
             bases.setdefault(table, []).append(path)
-    for table in bases.keys() & mapping.DERIVED.keys():
+    for table in (table for table in bases if table in mapping.DERIVED):
         for column, text in mapping.DERIVED[table].items():
             for path in _named(text, record, bases[table]):
                 if path in known:
