@@ -228,6 +228,9 @@ class RetentionSettings(BaseModel):
         default=400, ge=1, description="one raw master list of each day, since the request"
     )
     tombstone_days: int = Field(default=400, ge=1, description="tombstones, since the key is gone")
+    run_days: int = Field(
+        default=400, ge=1, description="rows of the run ledger but each job's last, since the start"
+    )
 
 
 class FeedConfig(BaseModel):

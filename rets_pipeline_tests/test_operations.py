@@ -92,7 +92,8 @@ def _of_graph() -> Iterator[str]:
     for kind in ("jobs", "schedules", "sensors"):
         yield from graph[kind]
     yield "settings"  # of a feed that is broken
-    yield "allow_deletions"  # in a run's configuration
+    yield from ("allow_deletions", "go_on: true")  # in a run's configuration
+    yield "left_over"  # in a run's metadata
 
 
 def _of_tables() -> Iterator[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
+from rets_pipeline.sync.accounts import credentials
 from rets_pipeline.sync.days import DayRange, today
 from rets_pipeline.warehouse.engine import Warehouse
 

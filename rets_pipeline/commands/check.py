@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from rets_pipeline.archive import Archive, ArchiveError
-from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.rets import RetsError
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
+from rets_pipeline.sync.accounts import credentials
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse.engine import Warehouse, WarehouseError
 from rets_pipeline.warehouse.locks import LockHeld

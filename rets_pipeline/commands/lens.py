@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.sync import fetch as fetching
 from rets_pipeline.sync import lens
+from rets_pipeline.sync.accounts import credentials
 from rets_pipeline.sync.fetch import OUTCOMES, Fetched
 from rets_pipeline.sync.lens import VERDICTS, RowSeen, Seen
 from rets_pipeline.sync.mirror import Credentials, Mirror

@@ -7,6 +7,7 @@ the jobs.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,18 +15,22 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
-from rets_pipeline.commands.accounts import credentials
 from rets_pipeline.commands.faults import FAILED, INTERRUPTED, LOCKED, UNUSABLE, RunFailed
 from rets_pipeline.commands.instance import PROCESS_TAG, open_instance, this_process
 from rets_pipeline.commands.progress import TerminalProgress
 from rets_pipeline.orchestration import build_defs, event_log, naming, partitions
+from rets_pipeline.orchestration.active_runs import active_run
 from rets_pipeline.orchestration.failures import CAUSE
 from rets_pipeline.orchestration.jobs import members_config, replay_config, sync_config
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig, Settings, SettingsError
+from rets_pipeline.sync.accounts import credentials
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.warehouse import runs
 from rets_pipeline.warehouse.engine import Warehouse
+
+#: for the queue and the start of a run's process
+_SECONDS_FOR_OTHERS = 30
 
 _STATUS = {
     "LockHeld": LOCKED,
@@ -116,10 +121,29 @@ def addresses(settings: Settings, feed: FeedConfig, console: Console) -> Finishe
 def backfill(
     settings: Settings, feed: FeedConfig, console: Console, days: DayRange, *, replay: bool
 ) -> Finished:
-    """Fetch and load, or replay, chosen days that the feed has."""
-    job = naming.replay_job(feed.name) if replay else naming.backfill_job(feed.name)
-    config = replay_config(feed.name) if replay else {}
-    return _run(settings, feed, job, console, config, days)
+    """Fetch and load, or replay, chosen days that the feed has.
+
+    A replay is done in runs of the usual length, to its end; runs that wait for one of them to end
+    go first.
+    """
+    if not replay:
+        return _run(settings, feed, naming.backfill_job(feed.name), console, {}, days)
+    job = naming.replay_job(feed.name)
+    done = _run(settings, feed, job, console, replay_config(feed.name), days)
+    while any(action.get("replays_left") for action in done.actions[-1:]):
+        _let_others_go_first(settings, feed)
+        part = _run(settings, feed, job, console, replay_config(feed.name, go_on=True), days)
+        done = Finished(part.run_id, done.actions + part.actions, done.warnings + part.warnings)
+    return done
+
+
+def _let_others_go_first(settings: Settings, feed: FeedConfig) -> None:
+    """Leave the feed alone until a run that is in line has had time to take its lock."""
+    with open_instance(settings) as instance:
+        for _ in range(_SECONDS_FOR_OTHERS):
+            if active_run(instance, feed.name) is None:
+                return
+            time.sleep(1)
 
 
 def _run(

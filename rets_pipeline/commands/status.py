@@ -19,6 +19,7 @@ from rets_pipeline.warehouse.runs import PeopleStatus, Status
 def table(warehouse: Warehouse, feeds: list[FeedConfig], *, now: datetime | None = None) -> Table:
     """The state of feeds, a column each."""
     now = now or datetime.now(UTC)
+    runs.note_killed(warehouse)
     with warehouse.reading() as connection:
         states = [runs.status(connection, feed.name, feed.photos.sizes) for feed in feeds]
         standing = addresses.standing(connection)

@@ -13,6 +13,8 @@ from rets_pipeline.geocoding.addresses import Address
 from rets_pipeline.geocoding.provinces import BOXES, CANADA
 from rets_pipeline.settings import AddressSettings
 
+_FROM_THE_MIDDLE = "km from the middle of the postal area"
+
 
 def objection(
     latitude: float,
@@ -43,6 +45,11 @@ def objection(
     return _too_far(latitude, longitude, address, settings)
 
 
+def is_for_distance(reason: str | None) -> bool:
+    """Whether an objection is to the distance alone, which depends on settings."""
+    return bool(reason and _FROM_THE_MIDDLE in reason)
+
+
 def _too_far(
     latitude: float, longitude: float, address: Address, settings: AddressSettings
 ) -> str | None:
@@ -55,4 +62,4 @@ def _too_far(
     away = postal_areas.kilometres((latitude, longitude), (middle.latitude, middle.longitude))
     if away <= limit:
         return None
-    return f"{away:,.0f} km from the middle of the postal area {address.postal_area}"
+    return f"{away:,.0f} {_FROM_THE_MIDDLE} {address.postal_area}"

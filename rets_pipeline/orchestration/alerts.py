@@ -36,6 +36,10 @@ _SECONDS_BETWEEN_LOOKS = 60
 #: ends of runs are looked at again for so long, since they are written by several processes
 _OVERLAP = timedelta(seconds=60)
 _MOST_RUNS = 1_000
+_FAILED_KNOWN = 500
+#: Dagster's, of a run that it tries again by itself
+_RETRY_TAG = "dagster/retry_number"
+_GUARD = "deletion_guard"
 _WAREHOUSE = "warehouse"
 _ENTRY = "entry "
 _ALL_FEEDS = ""
@@ -49,12 +53,15 @@ class Memory:
     Attributes:
         until: runs that ended before are known, in ISO form.
         runs: ids of those that ended shortly before and are known.
+        failed: ids of the last runs that failed and are known: one may be reported as failed, and
+            do so itself later.
         incidents: what was told and is not over, by its name: the causes told of.
         first_seen: when each feed was looked at first, in ISO form.
     """
 
     until: str
     runs: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     incidents: dict[str, list[str]] = field(default_factory=dict)
     first_seen: dict[str, str] = field(default_factory=dict)
 
@@ -105,7 +112,7 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         now = datetime.now(UTC)
         memory = Memory.of(context.cursor, now)
         alerts = [
-            *_runs_that_ended(context.instance, settings.feeds, memory),
+            *_runs_that_ended(context.instance, settings.feeds, memory, now),
             *_feeds_that_cannot_be_used(settings, memory),
             *_feeds_not_seen(settings, memory, now),
         ]
@@ -118,24 +125,31 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def _runs_that_ended(
-    instance: dg.DagsterInstance, feeds: Mapping[str, FeedConfig], memory: Memory
+    instance: dg.DagsterInstance, feeds: Mapping[str, FeedConfig], memory: Memory, now: datetime
 ) -> Iterator[Alert]:
     """Failures and their ends, in the order in which the runs ended."""
     since = datetime.fromisoformat(memory.until)
+    if since > now + _OVERLAP:  # the clock was wrong once
+        since = now
     records = instance.get_run_records(
         dg.RunsFilter(statuses=_ENDED, updated_after=since - _OVERLAP),
         limit=_MOST_RUNS,
         order_by="update_timestamp",
         ascending=True,
     )
-    known, watched = set(memory.runs), {*feeds, _ALL_FEEDS}
+    known, watched = {*memory.runs, *memory.failed}, {*feeds, _ALL_FEEDS}
     for record in records:
         run = record.dagster_run
         feed = _feed_of(run)
-        if feed is not None and feed in watched and run.run_id not in known:
+        if run.run_id in known or _ended_before(record, since - _OVERLAP):
+            continue
+        if feed is not None and feed in watched:
             yield from _of_run(instance, run, feed, memory)
+            if run.status is dg.DagsterRunStatus.FAILURE:
+                memory.failed = [*memory.failed, run.run_id][-_FAILED_KNOWN:]
     if records:
-        last = records[-1].update_timestamp
+        past = [record for record in records if record.update_timestamp <= now + _OVERLAP]
+        last = past[-1].update_timestamp if past else since
         memory.until = max(last, since).isoformat()
         memory.runs = [
             record.dagster_run.run_id
@@ -144,20 +158,47 @@ def _runs_that_ended(
         ]
 
 
+def _ended_before(record: dg.RunRecord, moment: datetime) -> bool:
+    """Whether a run is an old one: a tag that it is given counts as a change of it, too."""
+    return record.end_time is not None and record.end_time < moment.timestamp()
+
+
 def _of_run(
     instance: dg.DagsterInstance, run: dg.DagsterRun, feed: str, memory: Memory
 ) -> Iterator[Alert]:
     incident = f"run {feed} {run.job_name}"
     job = run.job_name if feed == _ALL_FEEDS else f"feed {feed}: {run.job_name}"
     if run.status is dg.DagsterRunStatus.SUCCESS:
+        for step in _guards_that_let_pass(instance, run, feed, memory):
+            text = f"feed {feed}: {_name_of(step)} is let through by the deletion guard again"
+            yield Alert("recovered", feed, text, run.run_id)
         if memory.is_over(incident):
             yield Alert("recovered", feed, f"{job} succeeds again", run.run_id)
         return
     for kind, cause, words in _faults(instance, run):
-        # Runs that people start differ from each other, so each failure is told.
-        if not _comes_again(run, feed) or memory.is_news(incident, cause):
+        if kind == _GUARD:  # the same master list trips it in every job
+            news = memory.is_news(f"{_GUARD} {feed}", cause)
+        elif _comes_again(run, feed):
+            news = memory.is_news(incident, cause)
+        else:  # runs that people start differ from each other; Dagster's own retries of them do not
+            news = _RETRY_TAG not in run.tags
+        if news:
             text = f"{job} failed: {words} (run {run.run_id[:8]})"
             yield Alert(kind, feed, text, run.run_id)
+
+
+def _guards_that_let_pass(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, feed: str, memory: Memory
+) -> list[str]:
+    """Steps whose guard had tripped and that succeeded in a run, of whatever job; forgotten now."""
+    tripped = memory.incidents.get(f"{_GUARD} {feed}", [])
+    stats = instance.get_run_step_stats(run.run_id, step_keys=tripped) if tripped else []
+    passed = [one.step_key for one in stats if one.status and one.status.value == "SUCCESS"]
+    for step in passed:
+        tripped.remove(step)
+    if not tripped:
+        memory.is_over(f"{_GUARD} {feed}")
+    return passed
 
 
 def _faults(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[str, str, str]]:
@@ -172,17 +213,22 @@ def _faults(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[
     for record in found:
         event = record.event_log_entry.get_dagster_event()
         data = event.step_failure_data
-        told, step = data.user_failure_data, str(event.step_key).replace("__", "/")
+        told, step = data.user_failure_data, _name_of(str(event.step_key))
         named = told.metadata.get(CAUSE) if told else None
         if named is not None and named.value == GuardTripped.__name__:
             words = told.description if told else None
-            yield "deletion_guard", f"{step} guard", f"{step}: {words}"
+            yield _GUARD, str(event.step_key), f"{step}: {words}"
         else:
             error = data.error.cause or data.error if data.error else None
             cause = str(named.value) if named else (error.cls_name if error else None) or "Failure"
             yield "run_failed", f"{step} {cause}", f"{step}: {cause}; the run's log tells more"
     if not found:
         yield "run_failed", *_before_any_step(instance, run)
+
+
+def _name_of(step: str) -> str:
+    """A step as people know it: by its asset."""
+    return step.replace("__", "/")
 
 
 def _before_any_step(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, str]:

@@ -7,11 +7,10 @@ and reports what it did. What does not: the steps themselves.
 # No postponed annotations here: Dagster reads the types of `context` and `config` at once.
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from datetime import date
 from enum import Enum
 from itertools import chain
-from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
@@ -28,9 +27,12 @@ from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.master import MasterList
 from rets_pipeline.warehouse.resources import LISTINGS
 
+#: empty days that one run materializes, the latest first
+_EMPTY_DAYS_PER_RUN = 400
+
 
 class Scope(Enum):
-    """Which listings a run of ``raw_listings`` asks for."""
+    """Which listings a run is about."""
 
     ALL = "all"
     PARTITIONS = "partitions"
@@ -42,17 +44,29 @@ class RawListingsConfig(dg.Config):
     scope: Scope = Field(
         default=Scope.PARTITIONS,
         description="`ALL`: the whole change set (a sync); `PARTITIONS`: only listings whose "
-        "timestamp belongs to the chosen days (a backfill).",
+        "timestamp belongs to the chosen days (a backfill). A backfill that leaves some of them "
+        "fails, and its days do not look complete; a sync is followed by the next one.",
     )
 
 
 class ListingsConfig(dg.Config):
     """What to load."""
 
+    scope: Scope = Field(
+        default=Scope.PARTITIONS,
+        description="`PARTITIONS`: fail when pulls of the chosen days are left (a backfill); "
+        "`ALL`: leave them to the next run (a sync).",
+    )
     replay: bool = Field(
         default=False,
         description="Load the archived pulls of the chosen days again; needs no server. "
-        "It never replaces the result of a later pull and never brings a gone listing back.",
+        "It never replaces the result of a later pull and never brings a gone listing back. "
+        "What the run's time does not suffice for is loaded by the syncs that follow.",
+    )
+    go_on: bool = Field(
+        default=False,
+        description="With `replay`: load what earlier replays have left, of whatever days, and "
+        "ask for no more.",
     )
 
 
@@ -169,15 +183,14 @@ def _raw_listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefiniti
                 for day in stored
             }
             empty = metadata.raw([], planning=planning)
-            _report(
-                context,
-                days,
-                done,
-                empty,
-                unfinished=plan.left_over.keys(),
-                of_run=metadata.left_over(plan),
-            )
+            of_run, left = metadata.left_over(plan), plan.left_over
+            failing = _must_fail(config, days, left)
             steps.note_pulls(mirror, plan, chain.from_iterable(stored.values()))
+            _report(context, days, done, empty, left, of_run, failing=failing)
+            if failing:
+                steps.fail_for_days(mirror, left, left.total(), "listings")
+            if config.scope is Scope.ALL and not left:
+                _mark_empty_days(context, feed, days, done, {**empty, **of_run})
 
         return Stream(downloads())
 
@@ -202,14 +215,18 @@ def _listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
     )
     def listings(context: dg.AssetExecutionContext, config: ListingsConfig) -> Stream:
         mirror, days = mirror_of(context, feed.name), partitions.days_of(context)
+        if config.replay:
+            steps.not_again(context)
         with as_failures():
-            due = apply.in_archive(mirror, days) if config.replay else apply.due(mirror)
+            if config.replay and not config.go_on:
+                apply.ask_for_replay(mirror, days)
+            due = [] if config.replay else apply.due(mirror)
 
         def parsed_pulls() -> Iterator[apply.ParsedPull]:
             applied: dict[date, list[apply.ParsedPull]] = defaultdict(list)
             seconds: dict[date, float] = {}
             with as_failures():
-                parse = apply.parse(mirror, due, replay=config.replay)
+                parse = chain(apply.parse(mirror, due), apply.replays(mirror))
                 for parsed in steps.timed(parse, seconds, lambda item: item.day):
                     yield parsed
                     applied[parsed.day].append(parsed)
@@ -218,14 +235,24 @@ def _listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
                 day: metadata.loads(applied[day], rows=rows, loading=seconds.get(day, 0))
                 for day in applied
             }
-            _report(context, days, done, metadata.loads([], rows=rows))
             every = [parsed for day in applied.values() for parsed in day]
+            left, empty = apply.waiting(mirror), metadata.loads([], rows=rows)
+            of_run = metadata.pulls_left(left)
+            failing = _must_fail(config, days, left.unloaded)
+            broken = {parsed.day for parsed in every if parsed.reason is not None}
+            _report(
+                context, days, done, empty, broken | left.unloaded.keys(), of_run, failing=failing
+            )
+            steps.note_load(mirror, LISTINGS, every, replays_left=left.again)
+            steps.fail_for(mirror, every)
+            if failing:
+                steps.fail_for_days(mirror, left.unloaded, left.unloaded.total(), "pulls")
             context.add_asset_metadata(
                 metadata.listings_shown(shown.listings(mirror), shown.new_on_map(mirror, every)),
                 partition_key=days.last.isoformat(),
             )
-            steps.note_load(mirror, LISTINGS, every)
-            steps.fail_for(mirror, every)
+            if config.scope is Scope.ALL and not left.unloaded and steps.fetched_everything(mirror):
+                _mark_empty_days(context, feed, days, done, {**empty, **of_run})
 
         return Stream(parsed_pulls())
 
@@ -237,8 +264,10 @@ def _report(
     days: DayRange,
     found: dict[date, metadata.Metadata],
     empty: metadata.Metadata,
-    unfinished: Collection[date | None] = (),
-    of_run: metadata.Metadata = MappingProxyType({}),
+    unfinished: Container[date | None],
+    of_run: metadata.Metadata,
+    *,
+    failing: bool,
 ) -> None:
     """Metadata for each of the run's days, and materializations of other days it completed.
 
@@ -247,20 +276,63 @@ def _report(
         empty: of a day on which nothing was done.
         unfinished: days of which something is left for the next run.
         of_run: what belongs to no day; each gets it.
+        failing: the run will fail, so that Dagster materializes none of its days; those that are
+            complete are, all the same.
     """
-    for day in days:
+    for day in () if failing else days:
         context.add_asset_metadata(
             {**found.get(day, empty), **of_run}, partition_key=day.isoformat()
         )
-    for day in sorted(found):
-        if day not in days and day not in unfinished:
-            context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=context.asset_key,
-                    partition=day.isoformat(),
-                    metadata={**found[day], **of_run},
-                )
-            )
+    completed = sorted({*found, *days} if failing else set(found).difference(days))
+    for day in completed:
+        if day not in unfinished:
+            _materialize(context, day, {**found.get(day, empty), **of_run})
+
+
+def _must_fail(
+    config: RawListingsConfig | ListingsConfig, days: DayRange, left: Collection[date | None]
+) -> bool:
+    """Whether a run leaves something of its days that no run after it is bound to do.
+
+    Dagster takes each day of a run that succeeds for complete. The syncs that go on with a replay
+    load the same days once more.
+    """
+    replay = isinstance(config, ListingsConfig) and config.replay
+    backfill = config.scope is Scope.PARTITIONS and not replay
+    return backfill and any(day is not None and day in days for day in left)
+
+
+def _mark_empty_days(
+    context: dg.AssetExecutionContext,
+    feed: FeedConfig,
+    days: DayRange,
+    found: Collection[date],
+    empty: metadata.Metadata,
+) -> None:
+    """Materialize days that have no listings: a run that leaves nothing has completed them, too.
+
+    Each costs some hundredths of a second, and which are missing is a question to the whole event
+    log. So it is done once a night, and when a run has completed other days than its own.
+
+    Args:
+        days: of the run; Dagster materializes them.
+        found: days that the run has materialized.
+    """
+    others = set(found).difference(days)
+    if not others and context.run.job_name != naming.reconcile_job(feed.name):
+        return
+    for day in partitions.missing(context, feed)[:_EMPTY_DAYS_PER_RUN]:
+        if day not in days and day not in others:
+            _materialize(context, day, empty)
+
+
+def _materialize(context: dg.AssetExecutionContext, day: date, found: metadata.Metadata) -> None:
+    """Tell Dagster of a day that it does not expect of this run."""
+    context.log_event(
+        dg.AssetMaterialization(
+            asset_key=context.asset_key, partition=day.isoformat(), metadata=found
+        )
+    )
 
 
 def _deleted_listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:

@@ -50,7 +50,8 @@ def addresses_job(feed: FeedConfig) -> Any:
     seconds = int(feed.addresses.seconds_per_run) + _SECONDS_OF_BOOKS
     return dg.define_asset_job(
         naming.addresses_job(feed.name),
-        selection=dg.AssetSelection.assets(naming.asset_key(feed.name, naming.ADDRESSES)),
+        selection=dg.AssetSelection.assets(naming.asset_key(feed.name, naming.ADDRESSES))
+        - naming.nightly_checks(feed.name),
         tags={
             naming.FEED_TAG: feed.name,
             naming.BESIDE_TAG: "addresses",

@@ -26,8 +26,6 @@ _PRIORITY = {
 }
 #: those that do more than a sync have twice its time
 _NIGHTLY = ("reconcile", "retention")
-#: a replay has no budget: another one would begin at its beginning. An operator waits for it.
-_SECONDS_OF_REPLAY = 6 * 3600
 
 
 def feed_jobs(feed: FeedConfig) -> list[Any]:
@@ -56,7 +54,8 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.retention_job(name),
             selection=_selection(name, naming.RETENTION),
             tags=_tags(feed, "retention"),
-            description="Remove raw pulls, raw master lists and tombstones that are old enough.",
+            description="Remove raw pulls, raw master lists, tombstones and rows of the run "
+            "ledger that are old enough.",
         ),
         dg.define_asset_job(
             naming.images_job(name),
@@ -74,9 +73,10 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
             naming.replay_job(name),
             selection=_selection(name, naming.LISTINGS).without_checks(),
             config=replay_config(name),
-            # Tried again it would begin at its beginning, for as many hours.
+            # Tried again it would begin at its beginning; the syncs go on where it ended.
             tags={**_tags(feed, "replay"), active_runs.RETRIES_TAG: "0"},
-            description="Load the archived pulls of chosen days again; needs no server.",
+            description="Load the archived pulls of chosen days again; needs no server. What its "
+            "time does not suffice for is loaded by the syncs that follow.",
         ),
     ]
 
@@ -118,14 +118,20 @@ def sync_config(feed: str, *, allow_deletions: int = 0) -> dict[str, Any]:
     return {
         "ops": {
             naming.op_name(feed, naming.RAW): {"config": {"scope": Scope.ALL.name}},
+            naming.op_name(feed, naming.LISTINGS): {"config": {"scope": Scope.ALL.name}},
             naming.op_name(feed, naming.DELETED): {"config": {"allow_deletions": allow_deletions}},
         }
     }
 
 
-def replay_config(feed: str) -> dict[str, Any]:
-    """Run configuration of a replay of ``listings``."""
-    return {"ops": {naming.op_name(feed, naming.LISTINGS): {"config": {"replay": True}}}}
+def replay_config(feed: str, *, go_on: bool = False) -> dict[str, Any]:
+    """Run configuration of a replay of ``listings``.
+
+    Args:
+        go_on: with what earlier replays have left.
+    """
+    config = {"replay": True, "go_on": go_on}
+    return {"ops": {naming.op_name(feed, naming.LISTINGS): {"config": config}}}
 
 
 def _selection(feed: str, *names: str) -> dg.AssetSelection:
@@ -142,8 +148,6 @@ def _tags(feed: FeedConfig, kind: str) -> dict[str, str]:
     seconds = 60 * feed.runtime_minutes
     if kind in _NIGHTLY:
         seconds *= 2
-    if kind == "replay":
-        seconds = _SECONDS_OF_REPLAY
     return {
         naming.FEED_TAG: feed.name,
         "dagster/priority": _PRIORITY[kind],

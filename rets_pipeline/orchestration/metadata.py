@@ -23,6 +23,7 @@ from rets_pipeline.sync.pull import Plan, Stored
 from rets_pipeline.sync.shown import Map
 from rets_pipeline.warehouse import tables
 from rets_pipeline.warehouse.preview import Preview
+from rets_pipeline.warehouse.pulls import Waiting
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 Metadata = Mapping[str, Any]
@@ -113,6 +114,11 @@ def raw(
 def left_over(plan: Plan) -> Metadata:
     """Of one run: keys of all days that its budgets have left for the next one."""
     return numbers(left_over=plan.left_over.total())
+
+
+def pulls_left(left: Waiting) -> Metadata:
+    """Of one run: pulls of all days that its time has left for the next one."""
+    return numbers(pulls_left=left.unloaded.total(), replays_left=left.again)
 
 
 def loads(pulls: list[apply.ParsedPull], *, rows: int, loading: float = 0) -> Metadata:

@@ -36,10 +36,19 @@ SYNC_ASSETS = (MASTER_LIST, CHANGES, RAW, LISTINGS, DELETED)
 NIGHTLY_CHECKS = ("coordinates_in_province", "no_orphan_children", "null_shares")
 
 
+#: likewise of ``geocoded_addresses``
+NIGHTLY_CHECKS_OF_ADDRESSES = ("geocodes_plausible",)
+
+
 def nightly_checks(feed: str) -> dg.AssetSelection:
     """The checks of a feed that belong to the night."""
+    checks = ((LISTINGS, NIGHTLY_CHECKS), (ADDRESSES, NIGHTLY_CHECKS_OF_ADDRESSES))
     return dg.AssetSelection.checks(
-        *(dg.AssetCheckKey(asset_key(feed, LISTINGS), name) for name in NIGHTLY_CHECKS)
+        *(
+            dg.AssetCheckKey(asset_key(feed, asset), name)
+            for asset, names in checks
+            for name in names
+        )
     )
 
 

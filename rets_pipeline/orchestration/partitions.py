@@ -6,7 +6,7 @@ belongs to (``sync.days``).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
@@ -34,6 +34,13 @@ def range_tags(days: DayRange) -> dict[str, str]:
         naming.RANGE_START_TAG: days.first.isoformat(),
         naming.RANGE_END_TAG: days.last.isoformat(),
     }
+
+
+def missing(context: dg.AssetExecutionContext, feed: FeedConfig) -> list[date]:
+    """The feed's days, the latest first, of which the asset has no materialization."""
+    known = context.instance.get_materialized_partitions(context.asset_key)
+    keys = daily(feed).get_partition_keys()
+    return [date.fromisoformat(key) for key in reversed(keys) if key not in known]
 
 
 def days_of(context: dg.AssetExecutionContext) -> DayRange:

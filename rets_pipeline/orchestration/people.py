@@ -147,6 +147,8 @@ def _loaded(feed: FeedConfig, deployment: Deployment, resource: Resource) -> dg.
     )
     def loaded_people(context: dg.AssetExecutionContext, config: PeopleConfig) -> Stream:
         mirror = mirror_of(context, feed.name)
+        if config.replay:
+            steps.not_again(context)
         with as_failures():
             due = (
                 apply.all_in_archive(mirror, resource)

@@ -58,6 +58,14 @@ _NIGHTLY: Mapping[str, Check] = {
     ),
 }
 assert tuple(_NIGHTLY) == naming.NIGHTLY_CHECKS
+_NIGHTLY_OF_ADDRESSES: Mapping[str, Check] = {
+    "geocodes_plausible": (
+        "Every place that a geocoder found lies in the box around its province, and no farther "
+        "from the middle of its postal area than `addresses.kilometres` allows.",
+        quality.geocodes_plausible,
+    ),
+}
+assert tuple(_NIGHTLY_OF_ADDRESSES) == naming.NIGHTLY_CHECKS_OF_ADDRESSES
 
 
 def quality_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
@@ -67,6 +75,7 @@ def quality_checks(feed: FeedConfig) -> list[dg.AssetChecksDefinition]:
         checks_of(feed, naming.CHANGES, "guard", guard),
         checks_of(feed, naming.LISTINGS, "checks", _CHECKS),
         checks_of(feed, naming.LISTINGS, "nightly_checks", _NIGHTLY),
+        checks_of(feed, naming.ADDRESSES, "nightly_checks", _NIGHTLY_OF_ADDRESSES),
     ]
 
 

@@ -19,6 +19,7 @@ from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import reconcile, retention
 from rets_pipeline.sync.reconcile import KEYS_SHOWN, Audits
 from rets_pipeline.warehouse.resources import LISTINGS
+from rets_pipeline.warehouse.runs import RUNS_KEPT
 
 NO_DRIFT = "no_drift"
 
@@ -80,7 +81,8 @@ def _retention(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
         description="What nobody needs any more is gone: raw pulls that nothing live came from, "
         f"{ages.pull_days} days after the request, or {ages.gone_pull_days} days after their "
         "listings are gone; raw master lists but the newest, those of the last day, and one of "
-        f"each of {ages.master_list_days} days; tombstones after {ages.tombstone_days} days.",
+        f"each of {ages.master_list_days} days; tombstones after {ages.tombstone_days} days; rows "
+        f"of the run ledger after {ages.run_days} days, but each job's last {RUNS_KEPT}.",
     )
     def pruned(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with as_failures():

@@ -16,7 +16,8 @@ from rets_pipeline.archive import Archive
 from rets_pipeline.orchestration import active_runs, interrupts, naming
 from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.settings import FeedConfig, Settings
-from rets_pipeline.sync.mirror import Credentials, Mirror, Progress
+from rets_pipeline.sync.accounts import credentials
+from rets_pipeline.sync.mirror import Mirror, Progress
 from rets_pipeline.sync.progress import PacedProgress
 from rets_pipeline.warehouse.engine import Warehouse
 
@@ -43,8 +44,6 @@ class MirrorResource(dg.ConfigurableResource[Any]):
     feed: dict[str, Any]
     database_url: str
     archive_uri: str
-    username: str
-    password: str
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Mirror]:
@@ -52,6 +51,9 @@ class MirrorResource(dg.ConfigurableResource[Any]):
         run = context.run
         feed = FeedConfig.model_validate(self.feed)
         with _no_crash(context), as_failures():
+            # Not by Dagster: it reads variables before any code of ours can say that this is no
+            # crash.
+            account = credentials(feed)
             warehouse = Warehouse.open(self.database_url)
         try:
             with _no_crash(context), as_failures():
@@ -60,7 +62,7 @@ class MirrorResource(dg.ConfigurableResource[Any]):
                 feed,
                 warehouse,
                 archive,
-                Credentials(self.username, self.password),
+                account,
                 job=_kind(feed.name, run.job_name if run else ""),
                 run_id=run.run_id if run else None,
                 seconds=_seconds_of(context),
@@ -77,14 +79,12 @@ class MirrorResource(dg.ConfigurableResource[Any]):
 
 
 def mirror_resource(settings: Settings, feed: FeedConfig) -> MirrorResource:
-    """The feed's resource. Secrets are named, and read when a run starts."""
+    """The feed's resource. Secrets are named, and read when a run starts: the account's by us."""
     from_environment = os.environ.get("DATABASE_URL") == settings.database_url
     return MirrorResource(
         feed=feed.model_dump(mode="json", exclude_none=True),
         database_url=dg.EnvVar("DATABASE_URL") if from_environment else settings.database_url,
         archive_uri=settings.archive_uri,
-        username=dg.EnvVar(feed.username_variable),
-        password=dg.EnvVar(feed.password_variable),
     )
 
 

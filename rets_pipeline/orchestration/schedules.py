@@ -19,6 +19,8 @@ from rets_pipeline.settings import FeedConfig
 _MINUTES_BETWEEN_LOOKS = 5
 #: how long members and offices that are due leave the feed to other runs
 _PATIENCE = timedelta(hours=1)
+#: a look comes as often as the run, so it must not find that it is some seconds too early
+_EARLY = timedelta(minutes=1)
 
 
 def feed_schedules(feed: FeedConfig, *, running: bool) -> list[dg.ScheduleDefinition]:
@@ -42,10 +44,10 @@ def _sync_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.Sch
         execution_timezone="UTC",
         default_status=status,
         description=f"A sync every {feed.cadence_minutes} minutes, left out while a run of the "
-        "feed is active.",
+        "feed is active; behind a replay, which is only a part of one, it gets in line.",
     )
     def sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        active = active_run(context.instance, feed.name)
+        active = active_run(context.instance, feed.name, but={naming.replay_job(feed.name)})
         if active is not None:
             return dg.SkipReason(f"run {active} of feed {feed.name} is active")
         moment = context.scheduled_execution_time or datetime.now(UTC)
@@ -80,7 +82,16 @@ def _members_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.
     def members_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         instance, job = context.instance, naming.members_job(feed.name)
         moment = context.scheduled_execution_time or datetime.now(UTC)
+        failed = _last_failure(instance, job)
+        again = timedelta(minutes=feed.cadence_minutes) - _EARLY
+        if failed is not None and failed <= moment < failed + again:
+            return dg.SkipReason(
+                f"the last run failed at {failed:%Y-%m-%d %H:%M} UTC; it is tried again no sooner "
+                "than a sync would be"
+            )
         last = last_success(instance, job)
+        if last is not None and last > moment:
+            last = None  # the clock was wrong then
         # A run starts a little after its tick; that must not make the next one wait a look more.
         due = last + every - timedelta(minutes=looks / 2) if last else _first_run(instance, feed)
         if last is not None and due is not None and moment < due:
@@ -108,6 +119,14 @@ def last_success(instance: dg.DagsterInstance, job: str) -> datetime | None:
     for record in instance.get_run_records(filters, limit=1):
         started = record.start_time
         return datetime.fromtimestamp(started, UTC) if started else record.create_timestamp
+    return None
+
+
+def _last_failure(instance: dg.DagsterInstance, job: str) -> datetime | None:
+    """When the job's last run ended, if it failed."""
+    for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
+        if record.dagster_run.status is dg.DagsterRunStatus.FAILURE:
+            return record.update_timestamp
     return None
 
 

@@ -97,12 +97,14 @@ class Memory:
         """For the next look."""
         return json.dumps(asdict(self))
 
-    def next_at(self) -> datetime | None:
+    def next_at(self, now: datetime) -> datetime | None:
         """Not to ask again before then; None: at once."""
         if self.asked_at is None or not self.in_vain:
             return None
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(self.in_vain - 1, 16)))
-        return datetime.fromisoformat(self.asked_at) + wait
+        asked_at = datetime.fromisoformat(self.asked_at)
+        if asked_at > now:  # the clock was wrong then
+            return None
+        return asked_at + min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(self.in_vain - 1, 16)))
 
 
 def _backlog_sensor(feed: FeedConfig, settings: Settings, work: Work) -> dg.SensorDefinition:
@@ -124,7 +126,7 @@ def _backlog_sensor(feed: FeedConfig, settings: Settings, work: Work) -> dg.Sens
         if active is not None:
             return dg.SkipReason(f"run {active} is active")
         memory, now = Memory.of(context.cursor), datetime.now(UTC)
-        waits_until = memory.next_at()
+        waits_until = memory.next_at(now)
         if waits_until is not None and now < waits_until:
             return dg.SkipReason(
                 f"runs in a row that changed nothing: {memory.in_vain}; the next one at "

@@ -7,12 +7,13 @@ not: assets, and the steps of the sync themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import date
 from typing import Any, TypeVar
 
 import dagster as dg
 
-from rets_pipeline.orchestration import metadata, naming
+from rets_pipeline.orchestration import active_runs, metadata, naming
 from rets_pipeline.orchestration.failures import as_failures
 from rets_pipeline.sync import apply, master, pull
 from rets_pipeline.sync.master import MasterList
@@ -99,13 +100,48 @@ def note_pulls(mirror: Mirror, plan: pull.Plan, stored: Iterable[pull.Stored]) -
     )
 
 
-def note_load(mirror: Mirror, resource: Resource, pulls: list[apply.ParsedPull]) -> None:
+def note_load(
+    mirror: Mirror, resource: Resource, pulls: list[apply.ParsedPull], **more: int
+) -> None:
     """The books of what was loaded."""
     counts = apply.total(pulls)
     mirror.note(
         resource.kind,
         pulls=len(pulls),
         **{name: getattr(counts, name) for name in Counts.__slots__},
+        **more,
+    )
+
+
+def fetched_everything(mirror: Mirror) -> bool:
+    """Whether this run has fetched all listings that it planned to, and left none."""
+    planned = [noted for noted in mirror.actions if noted["action"] == "pulls"]
+    return bool(planned) and planned[-1]["left_over"] == 0
+
+
+def not_again(context: dg.AssetExecutionContext) -> None:
+    """No retry of a run that crashes: the syncs go on with its replay.
+
+    The job says the same; runs that the UI makes from assets have no tags of a job.
+    """
+    context.instance.add_run_tags(context.run.run_id, {active_runs.RETRIES_TAG: "0"})
+
+
+def fail_for_days(mirror: Mirror, left: Collection[date | None], number: int, what: str) -> None:
+    """The failure of a backfill that could not do all of its days, once it did what it could.
+
+    Args:
+        left: days of which something is left.
+        number: how much is left.
+        what: is left.
+    """
+    days = sorted(day for day in left if day is not None)
+    raise dg.Failure(
+        description=f"feed {mirror.feed.name!r}: the run's time or its budget was over: "
+        f"{number:,} {what} of {len(days):,} days are left, {days[0]} to {days[-1]}. "
+        "What was fetched is in the archive, and every sync goes on from here; so does this run "
+        "when it is started again",
+        allow_retries=False,
     )
 
 

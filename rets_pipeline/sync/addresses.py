@@ -35,7 +35,9 @@ from rets_pipeline.geocoding.answers import (
 from rets_pipeline.geocoding.policy import State
 from rets_pipeline.geocoding.providers import Provider
 from rets_pipeline.settings import AddressSettings, FeedConfig
+from rets_pipeline.sync import rejudge
 from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.rejudge import judged_again
 from rets_pipeline.warehouse import addresses, backlog
 from rets_pipeline.warehouse.addresses import Answer, Listing, Standing
 from rets_pipeline.warehouse.backlog import Backlog
@@ -65,6 +67,7 @@ class AddressCounts:
         not_found: answers that there is no such place.
         refused: answers that cannot be right.
         failed: requests without an answer.
+        rejudged: coordinates and answers with another verdict, since the settings have changed.
         removed: listings that are gone.
         left: listings to look at, and addresses to ask for, in the next run.
         answered: answers that were believed, by geocoder.
@@ -81,6 +84,7 @@ class AddressCounts:
     not_found: int = 0
     refused: int = 0
     failed: int = 0
+    rejudged: int = 0
     removed: int = 0
     left: int = 0
     answered: dict[str, int] = field(default_factory=dict)
@@ -111,6 +115,7 @@ def mirror_addresses(mirror: Mirror) -> AddressCounts:
             stack.enter_context(closing(Provider(geocoder, settings)))
             for geocoder in settings.geocoders
         ]
+        counts.rejudged = judged_again(mirror, connection, deadline)
         _look(mirror, connection, counts, deadline)
         _Chain(mirror, connection, providers, counts, deadline).run()
     with transaction(connection):
@@ -127,7 +132,7 @@ def waiting(feed: FeedConfig) -> Backlog:
         seen = connection.execute(backlog.newest_change(feed.name)).one()
         due = addresses.last_due(connection, now)
         askable = ",".join(_askable(connection, feed, now))
-        return f"{seen.applied_at} {seen.gone_at} {due} {askable}"
+        return f"{seen.applied_at} {seen.gone_at} {due} {askable} {rejudge.settings_of(feed)}"
 
     def count(connection: sa.Connection, now: datetime) -> int:
         return address_backlog(connection, feed, now=now, bound=backlog.BOUND)
@@ -150,7 +155,8 @@ def address_backlog(
     """
     now = now or _now()
     askable = _askable(connection, feed, now)
-    return addresses.backlog(connection, feed.name, askable, policy.ENOUGH, now, bound)
+    found = addresses.backlog(connection, feed.name, askable, policy.ENOUGH, now, bound)
+    return found + rejudge.is_due(connection, feed)
 
 
 def _askable(connection: sa.Connection, feed: FeedConfig, now: datetime) -> list[str]:
@@ -338,16 +344,19 @@ class _Chain:
         reason = judge.objection(
             found.latitude, found.longitude, address, self._settings, province=found.province
         )
-        if reason is not None:
+        if reason is None:
+            self._counts.answered[provider.name] += 1
+        else:
             self._counts.refused += 1
-            return self._answer(
-                provider, address, State.REFUSED, reason=reason, text=found.matched_text
-            )
-        self._counts.answered[provider.name] += 1
         answer = self._answer(
-            provider, address, State.FOUND, precision=found.precision, text=found.matched_text
+            provider,
+            address,
+            State.FOUND if reason is None else State.REFUSED,
+            precision=found.precision,
+            text=found.matched_text,
+            reason=reason,
         )
-        return replace(
+        return replace(  # a refused place, too: it may be believed by other settings
             answer,
             latitude=found.latitude,
             longitude=found.longitude,

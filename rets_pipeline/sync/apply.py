@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -30,7 +30,7 @@ from rets_pipeline.sources.base import (
 )
 from rets_pipeline.sync import lookups
 from rets_pipeline.sync.days import DayRange
-from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
+from rets_pipeline.sync.mirror import TIME_TO_LOAD, TIME_TO_REPLAY, Mirror
 from rets_pipeline.sync.pages import Page
 from rets_pipeline.sync.pull import BrokenPull, Manifest, read_manifest, read_page
 from rets_pipeline.sync.reading import Parsed, Reader, Unparsed, read_record
@@ -38,7 +38,7 @@ from rets_pipeline.warehouse import pulls
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.load import Counts, Load, Refused, loaded_hashes
 from rets_pipeline.warehouse.load_records import RecordLoad
-from rets_pipeline.warehouse.pulls import Pull
+from rets_pipeline.warehouse.pulls import Pull, Waiting
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,9 @@ RECORDS_AT_ONCE = 500
 #: pages that are worth a process of their own to read them: its start takes as long as some
 #: fifteen of them do
 LARGE_LOAD = 60
+
+#: manifests of a replay that are held at a time
+_REPLAYS_AT_ONCE = 200
 
 #: a record's head, and what reads it
 _Waiting = tuple[RecordHead, Callable[[], Parsed | Unparsed]]
@@ -131,8 +134,56 @@ def due(mirror: Mirror, resource: Resource = LISTINGS) -> list[Manifest]:
     return found
 
 
+def ask_for_replay(mirror: Mirror, days: DayRange) -> int:
+    """Note that the pulls of some days are to be loaded again: all that the archive has.
+
+    A replay may take hours, and a feed must not be silent for so long. So it is asked for first,
+    and then every run that loads listings does a part of it (:func:`replays`).
+
+    Returns:
+        The number of pulls.
+    """
+    found = [manifest.pull.pull_id for manifest in in_archive(mirror, days)]
+    with transaction(mirror.connection) as connection:
+        pulls.ask_for_replay(connection, mirror.feed.name, found, datetime.now(UTC))
+    return len(found)
+
+
+def replays(mirror: Mirror) -> Iterator[ParsedPull]:
+    """The pulls that a replay asked for and that no run has loaded again since.
+
+    At least one, so that every run comes nearer to the end, and no more when the time for it is
+    over: the next run goes on.
+    """
+    after = ""
+    while True:
+        with transaction(mirror.connection) as connection:
+            asked = pulls.to_replay(connection, mirror.feed.name, after, _REPLAYS_AT_ONCE)
+        found = [manifest for pull in asked if (manifest := _to_replay(mirror, pull)) is not None]
+        if found:
+            yield from parse(mirror, found, replay=True)
+        if not asked or mirror.is_late(TIME_TO_REPLAY):
+            return
+        after = asked[-1].pull_id
+
+
+def _to_replay(mirror: Mirror, pull: Pull) -> Manifest | None:
+    manifest = _manifest(mirror, pull, LISTINGS)
+    if manifest is None:
+        logger.warning("feed %s: pull %s left the archive", pull.feed, pull.pull_id)
+        with transaction(mirror.connection) as connection:
+            pulls.not_to_replay(connection, pull)
+    return manifest
+
+
+def waiting(mirror: Mirror) -> Waiting:
+    """What a run has left to the next one."""
+    with transaction(mirror.connection) as connection:
+        return pulls.waiting(connection, mirror.feed.name)
+
+
 def in_archive(mirror: Mirror, days: DayRange) -> list[Manifest]:
-    """Complete pulls of those days, in the order of their requests, for a replay."""
+    """Complete pulls of those days, in the order of their requests."""
     folder = f"raw/{mirror.feed.name}/{LISTINGS.kind}"
     found = [
         manifest
@@ -196,16 +247,18 @@ def parse(
 ) -> Iterator[ParsedPull]:
     """The pulls, to be read by and by. Draw a pull's batches before the next pull.
 
-    When the time to load is over the rest stays in the archive; the next run loads it. A replay
-    goes to its end: another one would begin at its beginning.
+    When the time to load is over the rest stays in the archive; the next run loads it. A replay of
+    members or offices goes to its end: they are few.
     """
+    share = TIME_TO_REPLAY if replay else TIME_TO_LOAD
+    may_end = resource is LISTINGS or not replay
     lookups.teach(mirror)
     source = mirror.source_of(resource)
     large = resource is LISTINGS and sum(len(one.pages) for one in manifests) >= LARGE_LOAD
     with Reader(source) as reader:
         done, total = 0, sum(len(one.keys) for one in manifests)
         for number, manifest in enumerate(manifests):
-            if number and not replay and mirror.is_late(TIME_TO_LOAD):
+            if number and may_end and mirror.is_late(share):
                 logger.info("feed %s: %d pulls wait", mirror.feed.name, len(manifests) - number)
                 return
             if large and manifest.broken is None:

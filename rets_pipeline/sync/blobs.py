@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from rets_pipeline.sync import images
 from rets_pipeline.sync.mirror import Mirror
+from rets_pipeline.sync.progress import told
 from rets_pipeline.warehouse import blobs, media
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.locks import LockHeld
@@ -121,12 +122,15 @@ def _sweep(mirror: Mirror, found: blobs.Found, counts: BlobCounts) -> None:
         return
     with transaction(images.lock(mirror)) as connection:
         unused = media.unused(connection, mirror.feed.name, found.orphan_keys)
-    counts.orphans_deleted = mirror.archive.delete(unused)
+    counts.orphans_deleted = mirror.archive.delete(
+        told(mirror.progress, "sweeping orphan blobs", sorted(unused))
+    )
 
 
 def _mark(mirror: Mirror, found: blobs.Found, counts: BlobCounts, now: datetime) -> None:
     # Asked for once more, one by one: a listing may be behind, and a mark costs a download.
-    absent = [key for key in found.vanished_keys if not mirror.archive.exists(key)]
+    vanished = told(mirror.progress, "looking for vanished blobs", found.vanished_keys)
+    absent = [key for key in vanished if not mirror.archive.exists(key)]
     with transaction(images.lock(mirror)) as connection:
         counts.images_to_fetch_again = blobs.mark_vanished(
             connection, mirror.feed.name, absent, now

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 #: shares of a run's time after which it begins nothing more of that kind. The rest is for
 #: deletions, checks and the end, and for one transaction or request that takes its time.
 TIME_TO_FETCH, TIME_TO_LOAD = 0.5, 0.75
+#: likewise of what is loaded once more. With the usual limits it ends before the next sync is due.
+TIME_TO_REPLAY = 0.4
 
 #: called with the phase, what is done of it, and how much it is altogether if that is known
 Progress = Callable[[str, int, int | None], None]
@@ -158,6 +160,7 @@ class Mirror:
                 software_version=__version__,
                 lock_name=lock_name,
             )
+        runs.note_killed(self.warehouse, [lock_name])
         self._say("lock", self._seconds())
 
     def session(self) -> Session:

@@ -7,11 +7,23 @@ does not: where they are shown (Dagster's log, the terminal).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
 
 #: a line in Dagster's log costs milliseconds, so at most one in ten seconds
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def told(
+    progress: Callable[[str, int, int | None], None], phase: str, items: Sequence[_Item]
+) -> Iterator[_Item]:
+    """The same items; before each one, and at the end, it is told how many are done."""
+    for number, item in enumerate(items):
+        progress(phase, number, len(items))
+        yield item
+    progress(phase, len(items), len(items))
 
 
 class PacedProgress:

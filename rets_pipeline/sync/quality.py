@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 from statistics import median
 from typing import Any
 
@@ -16,11 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rets_pipeline.archive import NotInArchive
+from rets_pipeline.geocoding import judge
+from rets_pipeline.geocoding.addresses import normalize
 from rets_pipeline.geocoding.provinces import Box
 from rets_pipeline.sync import changes, delete, notes
 from rets_pipeline.sync import master as masters
 from rets_pipeline.sync.mirror import Mirror
-from rets_pipeline.warehouse import deletion, difference, preview, quality
+from rets_pipeline.warehouse import addresses, deletion, difference, preview, quality
 from rets_pipeline.warehouse.deletion import Gone
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
@@ -117,6 +120,38 @@ def coordinates_in_province(mirror: Mirror) -> Verdict:
         else f"all {located:,} listings with coordinates stand in their province",
         {"located": located, "outside": outside, "province_unknown": unknown},
         cases,
+    )
+
+
+def geocodes_plausible(mirror: Mirror) -> Verdict:
+    """What geocoders found lies in its province, and no farther off than the settings allow.
+
+    Nothing else is stored; what lies farther was judged by other settings, and the next address
+    run judges it again. The outermost places of each postal area tell of all others in it.
+    """
+    feed, settings = mirror.feed.name, mirror.feed.addresses
+    located = outside = 0
+    cases: list[dict[str, Any]] = []
+    with mirror.warehouse.reading() as connection:
+        for reach in addresses.reaches(connection, feed):
+            located += reach.listings
+            address = normalize(state_or_province=reach.province, postal_code=reach.area)
+            corners = product((reach.south, reach.north), (reach.west, reach.east))
+            if not any(judge.objection(*corner, address, settings) for corner in corners):
+                continue
+            for key, latitude, longitude in addresses.places_in(connection, feed, reach):
+                reason = judge.objection(latitude, longitude, address, settings)
+                if reason is not None:
+                    outside += 1
+                    cases.append({"listing": key, "why": reason})
+    return Verdict(
+        outside == 0,
+        f"{outside:,} of {located:,} listings were put where they cannot be; the next address run "
+        "judges them again"
+        if outside
+        else f"all {located:,} places that geocoders found can be right",
+        {"located": located, "outside": outside},
+        cases[: quality.EXAMPLES],
     )
 
 

@@ -1,7 +1,7 @@
 """Forgetting what nobody needs any more.
 
-What belongs here: the order in which pulls, master lists and tombstones go. What does not: which
-ones (``warehouse.retention``), and images (an image run removes those of gone listings).
+What belongs here: the order in which pulls, master lists, tombstones and books go. What does not:
+which ones (``warehouse.retention``), and images (an image run removes those of gone listings).
 
 Objects first, the manifest before the pages: a pull without a manifest does not exist. The row of
 the ledger last: a run that dies in between finds it again and goes on. Tombstones go after the
@@ -18,8 +18,9 @@ from itertools import islice
 from rets_pipeline.archive import Archive
 from rets_pipeline.sync import changes
 from rets_pipeline.sync.mirror import Mirror, others_of
+from rets_pipeline.sync.progress import told
 from rets_pipeline.sync.pull import BrokenPull, read_manifest
-from rets_pipeline.warehouse import retention
+from rets_pipeline.warehouse import retention, runs
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.pulls import Pull
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
@@ -41,6 +42,7 @@ class Pruned:
         objects: in the archive, of pulls and master lists; change sets come on top.
         kept_for_live: pulls that would be old enough, and that hold the last good record of a
             live key whose later download failed.
+        runs: rows of the run ledger.
     """
 
     master_lists: int = 0
@@ -48,10 +50,11 @@ class Pruned:
     objects: int = 0
     tombstones: int = 0
     kept_for_live: int = 0
+    runs: int = 0
 
 
 def prune(mirror: Mirror, now: datetime | None = None) -> Pruned:
-    """Remove old pulls, master lists and tombstones of a feed, by the ages in its settings.
+    """Remove old pulls, master lists, tombstones and books of a feed, by the ages in its settings.
 
     Args:
         mirror: the run; it takes the feed's lock.
@@ -69,6 +72,10 @@ def prune(mirror: Mirror, now: datetime | None = None) -> Pruned:
                 resource,
                 now - timedelta(days=mirror.feed.retention.tombstone_days),
             )
+    with transaction(mirror.connection) as connection:
+        counts.runs = runs.forget(
+            connection, mirror.feed.name, now - timedelta(days=mirror.feed.retention.run_days)
+        )
     mirror.note("retention", **asdict(counts))
     return counts
 
@@ -99,7 +106,7 @@ def _pulls(mirror: Mirror, resource: Resource, now: datetime, counts: Pruned) ->
         uncertain = retention.uncertain(connection, mirror.feed.name, resource, _UNCERTAIN)
     unneeded = [
         item
-        for item in found
+        for item in told(mirror.progress, "reading manifests of old pulls", found)
         if uncertain is not None and not _holds(mirror.archive, item, resource, uncertain)
     ]
     counts.kept_for_live += len(found) - len(unneeded)

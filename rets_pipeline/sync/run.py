@@ -7,6 +7,7 @@ not: anything that the Dagster assets do otherwise; they make the same calls.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from rets_pipeline.sync import apply, delete, master, pull
 from rets_pipeline.sync.days import DayRange
@@ -52,7 +53,8 @@ def sync(
     for download in pull.fetch(mirror, pull.plan(mirror, found, days)):
         pull.store(mirror, download)
     counts, fetched, reasons = Counts(), 0, []
-    for parsed in apply.parse(mirror, apply.due(mirror, resource), resource):
+    parse = apply.parse(mirror, apply.due(mirror, resource), resource)
+    for parsed in chain(parse, apply.replays(mirror) if resource is LISTINGS else ()):
         apply.apply(mirror, parsed)
         fetched += parsed.manifest.pull.records or 0
         if parsed.counts is None:

@@ -10,7 +10,7 @@ those of the address that it has now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -65,6 +65,16 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A listing with its row of ``address_sync``."""
+
+    listing: Listing
+    address_hash: str
+    payload_coordinates: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A row of ``geocode_answer``."""
 
@@ -111,17 +121,14 @@ def unseen(connection: sa.Connection, feed: str, limit: int) -> list[Listing]:
             feed, sa.select(listing.c.listing_key, sa.literal_column(seen("p")), *columns), listing
         ).limit(limit)
     )
-    width = len(ADDRESS_COLUMNS)
-    return [
-        Listing(
-            listing_key=row[0],
-            seen=row[1],
-            address=dict(zip(ADDRESS_COLUMNS, row[2 : width + 2], strict=True)),
-            latitude=row[-2],
-            longitude=row[-1],
-        )
-        for row in rows
-    ]
+    return [_listing(row) for row in rows]
+
+
+def _listing(row: Sequence[Any]) -> Listing:
+    """From its key, what was seen, the columns of its address, and its coordinates."""
+    key, seen_now, *address, latitude, longitude = row
+    columns = dict(zip(ADDRESS_COLUMNS, address, strict=True))
+    return Listing(key, seen_now, columns, latitude, longitude)
 
 
 def record_listings(
@@ -154,6 +161,62 @@ def record_listings(
     ]
     bulk.insert(connection, table, new)
     return {key for key, state in known.items() if state == "found"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A row of ``address_judgement``: how far a feed's coordinates are judged by its settings.
+
+    Attributes:
+        judged_by: the settings of what was judged before.
+        judging_by: those that are wanted now.
+        judged_until: listings up to this key are judged by these; None: none is yet.
+    """
+
+    judged_by: str
+    judging_by: str
+    judged_until: str | None = None
+
+
+def judgement(connection: sa.Connection, feed: str) -> Judgement | None:
+    """By which settings the feed's coordinates were judged; None: it has none yet."""
+    table = ledgers.address_judgement
+    row = connection.execute(sa.select(table).where(table.c.feed == feed)).one_or_none()
+    return Judgement(row.judged_by, row.judging_by, row.judged_until) if row else None
+
+
+def record_judgement(connection: sa.Connection, feed: str, now: Judgement) -> None:
+    """Write how far they are judged."""
+    values = {name: getattr(now, name) for name in Judgement.__slots__}
+    bulk.upsert(connection, ledgers.address_judgement, [{"feed": feed, **values}])
+
+
+def looked_at(connection: sa.Connection, feed: str, after: str, limit: int) -> list[LookedAt]:
+    """Listings whose address was seen as it is now, in the order of their keys.
+
+    Args:
+        after: a listing key.
+    """
+    listing, ledger = tables.property_.alias("p"), ledgers.address_sync
+    columns = [listing.c[name] for name in (*ADDRESS_COLUMNS, "latitude", "longitude")]
+    rows = connection.execute(
+        sa.select(
+            ledger.c.listing_key, ledger.c.seen, *columns,
+            ledger.c.address_hash, ledger.c.payload_coordinates, ledger.c.reason,
+        )
+        .join(
+            listing,
+            sa.and_(listing.c.feed == feed, listing.c.listing_key == ledger.c.listing_key),
+        )
+        .where(
+            ledger.c.feed == feed,
+            ledger.c.listing_key > after,
+            ledger.c.seen == sa.literal_column(seen("p")),
+        )
+        .order_by(ledger.c.listing_key)
+        .limit(limit)
+    )  # fmt: skip
+    return [LookedAt(_listing(row[:-3]), *row[-3:]) for row in rows]
 
 
 def wanted(
@@ -241,6 +304,83 @@ def located(connection: sa.Connection, feed: str) -> Located:
         .where(listing.c.feed == feed)
     ).one()
     return Located(row.listings, row.by_payload, row.by_geocoder)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the places that geocoders found in one postal area lie apart, in degrees.
+
+    Attributes:
+        province: as listings write it.
+        area: the first three characters of their postal codes.
+        listings: with such a place.
+    """
+
+    province: str | None
+    area: str | None
+    listings: int
+    south: float
+    north: float
+    west: float
+    east: float
+
+
+def reaches(connection: sa.Connection, feed: str) -> list[Reach]:
+    """The places of the feed's listings that geocoders found, by postal area."""
+    listing, latitude, longitude = tables.property_, *_PLACE
+    columns = (listing.c.state_or_province, _AREA)
+    rows = connection.execute(
+        _found_by_geocoders(
+            feed,
+            *columns,
+            sa.func.count().label("listings"),
+            sa.func.min(latitude),
+            sa.func.max(latitude),
+            sa.func.min(longitude),
+            sa.func.max(longitude),
+        ).group_by(*columns)
+    )
+    return [Reach(*row[:3], *map(float, row[3:])) for row in rows]
+
+
+def places_in(
+    connection: sa.Connection, feed: str, reach: Reach
+) -> Iterator[tuple[str, float, float]]:
+    """Each of those: listing key, latitude and longitude."""
+    listing = tables.property_
+    rows = connection.execute(
+        _found_by_geocoders(feed, listing.c.listing_key, *_PLACE)
+        .where(
+            listing.c.state_or_province.is_not_distinct_from(reach.province),
+            _AREA.is_not_distinct_from(reach.area),
+        )
+        .order_by(listing.c.listing_key)
+    )
+    return ((key, float(latitude), float(longitude)) for key, latitude, longitude in rows)
+
+
+_PLACE = tables.geocode.c.latitude, tables.geocode.c.longitude
+_AREA = sa.func.upper(
+    sa.func.substr(sa.func.replace(tables.property_.c.postal_code, " ", ""), 1, 3)
+)
+
+
+def _found_by_geocoders(feed: str, *columns: Any) -> sa.Select[Any]:
+    listing, ledger, geocode = tables.property_, ledgers.address_sync, tables.geocode
+    return (
+        sa.select(*columns)
+        .select_from(listing)
+        .join(
+            ledger,
+            sa.and_(ledger.c.feed == feed, ledger.c.listing_key == listing.c.listing_key),
+        )
+        .join(geocode, geocode.c.address_hash == ledger.c.address_hash)
+        .where(
+            listing.c.feed == feed,
+            ledger.c.payload_coordinates != "accepted",
+            geocode.c.latitude.is_not(None),
+        )
+    )
 
 
 def answers(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, dict[str, Answer]]:

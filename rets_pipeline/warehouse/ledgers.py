@@ -39,7 +39,13 @@ pull = sa.Table(
     sa.Column("bytes", sa.BigInteger, comment="as received, content-encoding removed"),
     sa.Column("requests", sa.BigInteger),
     sa.Column("reason", sa.Text, comment="why it failed"),
+    sa.Column(
+        "replay_since",
+        UtcTimestamp,
+        comment="when a replay asked for it; NULL: none, or it is done",
+    ),
     sa.Index("ix_pull_feed_state", "feed", "state"),
+    sa.Index("ix_pull_feed_replay_since", "feed", "replay_since"),
     sa.Index("ix_pull_feed_applied_at", "feed", "applied_at"),
     comment="One download of pages or of a master list, kept in the archive",
 )
@@ -172,6 +178,17 @@ address_sync = sa.Table(
     comment="The address that each listing was seen with; right while its payload has it",
 )
 
+#: By which settings a feed's coordinates and answers were judged.
+address_judgement = sa.Table(
+    "address_judgement",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("judged_by", sa.Text, nullable=False, comment="settings of all but the next ones"),
+    sa.Column("judging_by", sa.Text, nullable=False, comment="settings that are wanted"),
+    sa.Column("judged_until", sa.Text, comment="listings up to this key are judged by them"),
+    comment="By which settings the coordinates of each feed's listings were judged",
+)
+
 #: What each geocoder said of an address, so that it is not asked again too soon.
 geocode_answer = sa.Table(
     "geocode_answer",
@@ -235,7 +252,7 @@ run_ledger = sa.Table(
     sa.Column(
         "result",
         sa.Text,
-        comment="succeeded, failed or killed; NULL: running, or killed with no run since",
+        comment="succeeded, failed or killed; NULL: running, or killed and not noticed yet",
     ),
     sa.Column("lock_name", sa.Text, comment="that it began with; one run at a time holds it"),
     sa.Column(
@@ -246,4 +263,10 @@ run_ledger = sa.Table(
     ),
     sa.Index("ix_run_ledger_feed_started_at", "feed", "started_at"),
     comment="One row for each run on a feed",
+)
+sa.Index(
+    "ix_run_ledger_unended",
+    run_ledger.c.lock_name,
+    postgresql_where=run_ledger.c.result.is_(None),
+    sqlite_where=run_ledger.c.result.is_(None),
 )

@@ -6,14 +6,17 @@ the pulls themselves; a manifest there is the proof of completeness, the row her
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers
+from rets_pipeline.warehouse import bulk, ledgers
 from rets_pipeline.warehouse.resources import LISTINGS, Kind, Resource
 
+_IDS_AT_ONCE = 500
 _ID_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -113,17 +116,77 @@ def complete(
 
 def applied(connection: sa.Connection, pull: Pull) -> None:
     """Note that its rows are in the tables; in the transaction that puts them there."""
-    _set(connection, pull, state="applied", applied_at=datetime.now(UTC), reason=None)
+    _set(
+        connection, pull,
+        state="applied", applied_at=datetime.now(UTC), reason=None, replay_since=None,
+    )  # fmt: skip
 
 
 def failed(connection: sa.Connection, pull: Pull, reason: str) -> None:
     """Note that it cannot be applied."""
-    _set(connection, pull, state="failed", reason=reason)
+    _set(connection, pull, state="failed", reason=reason, replay_since=None)
 
 
 def abandoned(connection: sa.Connection, pull: Pull) -> None:
     """Note that it was begun by a run that died before the manifest was written."""
     _set(connection, pull, state="abandoned", reason="the run ended before the manifest")
+
+
+def ask_for_replay(
+    connection: sa.Connection, feed: str, pull_ids: Sequence[str], now: datetime
+) -> None:
+    """Note that complete pulls are to be loaded again, whichever run gets to it."""
+    table = ledgers.pull
+    for start in range(0, len(pull_ids), _IDS_AT_ONCE):
+        some = bulk.among(connection, table.c.pull_id, pull_ids[start : start + _IDS_AT_ONCE])
+        connection.execute(
+            sa.update(table).where(table.c.feed == feed, some).values(replay_since=now)
+        )
+
+
+def not_to_replay(connection: sa.Connection, pull: Pull) -> None:
+    """Note that a pull cannot be loaded again: it is not in the archive any more."""
+    _set(connection, pull, replay_since=None)
+
+
+def to_replay(connection: sa.Connection, feed: str, after: str, limit: int) -> list[Pull]:
+    """The first pulls that a replay asked for, with ids after that one."""
+    table = ledgers.pull
+    asked = (table.c.replay_since.is_not(None), table.c.pull_id > after)
+    return of_kind(connection, feed, LISTINGS.kind, *asked, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Pulls of listings that are yet to be loaded.
+
+    Attributes:
+        unloaded: by day; of those days the warehouse lacks something.
+        again: how many a replay asked for.
+    """
+
+    unloaded: Counter[date]
+    again: int
+
+
+def waiting(connection: sa.Connection, feed: str) -> Waiting:
+    """What a run has left to the next one."""
+    table = ledgers.pull
+    unloaded = table.c.state.in_(("requested", "complete"))
+    again = table.c.replay_since.is_not(None)
+    rows = connection.execute(
+        sa.select(
+            table.c.day,
+            sa.func.count(sa.case((unloaded, 1))).label("unloaded"),
+            sa.func.count(sa.case((again, 1))).label("again"),
+        )
+        .where(table.c.feed == feed, table.c.kind == LISTINGS.kind, sa.or_(unloaded, again))
+        .group_by(table.c.day)
+    ).all()
+    return Waiting(
+        Counter({row.day: row.unloaded for row in rows if row.unloaded}),
+        sum(row.again for row in rows),
+    )
 
 
 def in_state(

@@ -6,7 +6,8 @@ not: how they are printed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from rets_pipeline.warehouse import addresses, ledgers, media, pulls, tables
+from rets_pipeline.warehouse.engine import Warehouse, transaction
+from rets_pipeline.warehouse.locks import LockHeld, RunLock, describe_holder
 from rets_pipeline.warehouse.resources import LISTINGS, OTHERS, Resource
 
 
@@ -28,18 +31,11 @@ def begin(
 ) -> None:
     """Note a run's start. A run that is continued under its id starts anew.
 
-    Whoever began with the same lock and has no result was killed: otherwise the lock would not
-    be free. When exactly it ended nobody knows.
-
     Args:
         lock_name: the lock that the run holds.
     """
     table = ledgers.run_ledger
-    connection.execute(
-        sa.update(table)
-        .where(table.c.feed == feed, table.c.lock_name == lock_name, table.c.result.is_(None))
-        .values(result="killed")
-    )
+    killed(connection, lock_name)
     connection.execute(sa.delete(table).where(table.c.run_id == run_id, table.c.feed == feed))
     connection.execute(
         sa.insert(table).values(
@@ -52,6 +48,79 @@ def begin(
             actions=[],
         )
     )
+
+
+def killed(connection: sa.Connection, lock_name: str) -> int:
+    """Note that runs were killed: those that began with a lock and have no result.
+
+    Otherwise the lock would not be free. When exactly they ended nobody knows.
+
+    Args:
+        lock_name: a lock that the caller holds, and with which no run has begun since it does.
+
+    Returns:
+        How many.
+    """
+    table = ledgers.run_ledger
+    return connection.execute(
+        sa.update(table)
+        .where(table.c.lock_name == lock_name, table.c.result.is_(None))
+        .values(result="killed")
+    ).rowcount
+
+
+def note_killed(warehouse: Warehouse, held: Collection[str] = ()) -> int:
+    """Note runs of all feeds that were killed: those without a result whose lock is free.
+
+    Whoever comes by does it, since a killed run may have been the last one of its kind for long.
+
+    Args:
+        held: locks of the caller; whoever takes one notes it himself (:func:`begin`).
+
+    Returns:
+        How many.
+    """
+    table, count = ledgers.run_ledger, 0
+    with warehouse.reading() as connection:
+        unended = connection.execute(
+            sa.select(table.c.lock_name).where(table.c.result.is_(None)).distinct()
+        ).scalars()
+        names = sorted(name for name in unended if name is not None and name not in held)
+    for name in names:
+        with contextlib.suppress(LockHeld):
+            lock = RunLock.acquire(
+                warehouse, name, holder=describe_holder("a look for killed runs"), wait_seconds=0
+            )
+            try:
+                with transaction(lock.connection) as connection:
+                    count += killed(connection, name)
+            finally:
+                lock.release()
+    return count
+
+
+def forget(connection: sa.Connection, feed: str, started_before: datetime) -> int:
+    """Forget runs that were started earlier than that, but the last ones of each job.
+
+    ``status`` tells of a last sync that may be long ago, and an image run of what the last ones
+    have settled (:func:`last_action`).
+
+    Returns:
+        How many.
+    """
+    table = ledgers.run_ledger
+    place = sa.func.row_number().over(partition_by=table.c.job, order_by=table.c.started_at.desc())
+    ranked = (
+        sa.select(table.c.run_id, table.c.started_at, place.label("place"))
+        .where(table.c.feed == feed, table.c.result.is_not(None))
+        .subquery()
+    )
+    old = sa.select(ranked.c.run_id).where(
+        ranked.c.started_at < started_before, ranked.c.place > RUNS_KEPT
+    )
+    return connection.execute(
+        sa.delete(table).where(table.c.feed == feed, table.c.run_id.in_(old))
+    ).rowcount
 
 
 def note(
@@ -104,6 +173,8 @@ def last_action(
     return None
 
 
+#: of each job, however long ago they were
+RUNS_KEPT = 100
 #: runs in which an action is looked for
 _RUNS_BACK = 5
 
@@ -157,7 +228,7 @@ class Status:
 
 
 def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status:
-    """The feed's state now.
+    """The feed's state now. Ask for killed runs before (:func:`note_killed`).
 
     Args:
         sizes: of photos that are mirrored.
@@ -177,7 +248,7 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         server_seen_at=master.requested_at if master else None,
         live_listings=_count(connection, tables.property_, feed),
         last_sync_at=(last.ended_at or last.started_at) if last else None,
-        last_sync_result=(last.result or "running or killed") if last else None,
+        last_sync_result=(last.result or "running") if last else None,
         images=media.completeness(connection, feed, sizes),
         image_reasons=media.reasons(connection, feed),
         located=addresses.located(connection, feed),

@@ -69,7 +69,11 @@ class Project:
         return subprocess.Popen(
             [str(PROGRAM), *words],
             cwd=self.folder,
-            env=clean_environment(HOME=str(self.folder), **{**self.environ, **environ}),
+            env=clean_environment(
+                HOME=str(self.folder),
+                PYTHONPATH=str(ROOT),  # the code beside this test, whatever is installed
+                **{**self.environ, **environ},
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -247,7 +247,7 @@ class TestOneRunAtATime:
         assert _dagsters_runs(project)[first.pid] is dg.DagsterRunStatus.SUCCESS
         assert server.statistics()["sessions_open_at_most"] == 1
 
-    def test_a_killed_run_leaves_an_open_row_and_stops_nobody(
+    def test_a_killed_run_is_told_by_whoever_looks_and_stops_nobody(
         self, project: Project, server: Server, backend: Backend, in_background: Start
     ) -> None:
         project.environ |= backend.environ
@@ -255,7 +255,8 @@ class TestOneRunAtATime:
         first.kill()
         first.wait()
         assert [row.result for row in _run_ledger(backend)] == [None]
-        assert "running or killed" in project.run("status").stdout
+        assert "killed" in project.run("status").stdout
+        assert [row.result for row in _run_ledger(backend)] == ["killed"]
         server.behave()
 
         done = project.run("sync", FEED)

@@ -140,6 +140,34 @@ def test_a_run_that_waits_in_the_queue_is_no_stuck_one(
     assert status_of(memory, run) is Status.QUEUED
 
 
+@pytest.mark.parametrize("status", [Status.NOT_STARTED, Status.STARTING, Status.CANCELING])
+def test_a_run_that_never_gets_going_is_ended_by_whoever_looks(
+    status: Status,
+    two_feeds: Settings,
+    memory: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when a newer run waits in the queue for it, and run monitoring does not run."""
+    run = start(two_feeds, memory, naming.sync_job("east"), status)
+    waiting = start(two_feeds, memory, naming.reconcile_job("east"), Status.QUEUED)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7 * _MINUTE)
+    assert active_run(memory, "east") == run.run_id[:8]
+    monkeypatch.setattr(time, "time", lambda: now + 9 * _MINUTE)
+    assert active_run(memory, "east") == waiting.run_id[:8]
+    assert status_of(memory, run) is Status.FAILURE
+    assert status_of(memory, waiting) is Status.QUEUED
+
+
+def test_a_longest_time_that_is_no_number_is_that_of_the_instance(
+    two_feeds: Settings, memory: dg.DagsterInstance
+) -> None:
+    run = start(two_feeds, memory, naming.sync_job("east"), Status.NOT_STARTED)
+    memory.add_run_tags(run.run_id, {active_runs.LONGEST_TAG: "half an hour"})
+    began(memory, run, 66)
+    assert active_run(memory, "east") is None
+
+
 @pytest.mark.parametrize(
     ("settings", "minutes"),
     [
@@ -153,8 +181,6 @@ def test_a_run_that_waits_in_the_queue_is_no_stuck_one(
 )
 def test_the_longest_time_is_near_the_cadence(settings: dict[str, int], minutes: int) -> None:
     tags = {job.name: job.tags for job in feed_jobs(feed("east", **settings))}
-    replay = tags.pop(naming.replay_job("east"))
-    assert replay[active_runs.LONGEST_TAG] == str(6 * 60 * _MINUTE), "an operator waits for it"
     for job in (naming.reconcile_job, naming.retention_job):
         nightly = tags.pop(job("east"))
         assert nightly[active_runs.LONGEST_TAG] == str(2 * minutes * _MINUTE)
@@ -169,27 +195,37 @@ def test_run_retries_are_for_crashes(two_feeds: Settings, memory: dg.DagsterInst
     assert not auto_reexecution_should_retry_run(memory, run, RunFailureReason.STEP_FAILURE)
 
 
-@pytest.mark.parametrize("what", ["database_url", "archive_uri"])
+@pytest.mark.parametrize("what", ["database_url", "archive_uri", "password"])
 def test_what_cannot_be_opened_is_no_crash(
-    what: str, two_feeds: Settings, memory: dg.DagsterInstance, tmp_path: Path
+    what: str,
+    two_feeds: Settings,
+    memory: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It fails before any step does, and Dagster would try again at once, and once more."""
     (tmp_path / "file").write_text("no folder")
+    if what == "password":
+        monkeypatch.delenv("EAST_PASSWORD")
     nowhere = {"database_url": "sqlite:///", "archive_uri": ""}
     working = {"database_url": f"sqlite:///{tmp_path}/w.sqlite", "archive_uri": str(tmp_path)}
-    broken = {**working, what: f"{nowhere[what]}{tmp_path}/file/inside"}
-    defs = build_defs(two_feeds.model_copy(update=broken))
+    broken = {what: f"{nowhere[what]}{tmp_path}/file/inside"} if what in nowhere else {}
+    defs = build_defs(two_feeds.model_copy(update=working | broken))
     job = defs.resolve_job_def(naming.images_job("east"))
-    run_id = job.execute_in_process(instance=memory, raise_on_error=False, run_config=QUIET).run_id
-    run = memory.get_run_by_id(run_id)
+    result = job.execute_in_process(instance=memory, raise_on_error=False, run_config=QUIET)
+    run = memory.get_run_by_id(result.run_id)
     assert run is not None
     assert run.status is Status.FAILURE
     assert run.tags["dagster/will_retry"] == "false"
+    told = "".join(
+        str(event.engine_event_data.error)
+        for event in result.all_events
+        if event.event_type_value == "RESOURCE_INIT_FAILURE"
+    )
+    assert ("the variable EAST_PASSWORD is not set" in told) is (what == "password")
 
 
-def test_a_replay_of_hours_is_not_tried_again(
-    two_feeds: Settings, memory: dg.DagsterInstance
-) -> None:
+def test_a_replay_is_not_tried_again(two_feeds: Settings, memory: dg.DagsterInstance) -> None:
     for job, again in ((naming.replay_job, False), (naming.backfill_job, True)):
         run = start(two_feeds, memory, job("east"), Status.FAILURE)
         assert auto_reexecution_should_retry_run(memory, run, RunFailureReason.UNKNOWN) is again

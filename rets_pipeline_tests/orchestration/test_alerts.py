@@ -13,8 +13,9 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from rets_pipeline.orchestration import alerts, build_defs, naming, webhook
+from rets_pipeline.orchestration import alerts, build_defs, naming, partitions, webhook
 from rets_pipeline.orchestration.alerts import SENSOR, Memory
+from rets_pipeline.orchestration.jobs import sync_config
 from rets_pipeline.orchestration.webhook import Alert, NotDelivered, deliver
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.warehouse import ledgers
@@ -167,6 +168,45 @@ def test_each_failure_of_what_people_start_is_told(
     assert len(receiver.lines()) == 4
 
 
+def test_a_failed_run_is_told_once_whatever_befalls_it_later(
+    watched: Settings,
+    storage: dg.DagsterInstance,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tag, a second report of its end, a retry of Dagster's."""
+    monkeypatch.setattr(alerts, "_OVERLAP", timedelta(0))
+    looks = Looks(watched, storage)
+    run = ends(watched, storage, Status.FAILURE, naming.backfill_job("east"))
+    looks.look()
+    assert len(receiver.lines()) == 1
+    ends(watched, storage, Status.SUCCESS)  # what is known moves on
+    looks.look()
+    storage.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    looks.look()
+    storage.report_run_failed(run, "its process says so itself")
+    looks.look()
+    again = start(watched, storage, naming.backfill_job("east"), Status.STARTED)
+    storage.add_run_tags(again.run_id, {"dagster/retry_number": "1"})
+    storage.report_run_failed(again)
+    looks.look()
+    assert receiver.lines() == []
+
+
+def test_a_clock_that_was_wrong_once_silences_nobody(
+    watched: Settings, storage: dg.DagsterInstance, receiver: Receiver
+) -> None:
+    looks = Looks(watched, storage)
+    memory = Memory.of(looks.cursor, datetime.now(UTC))
+    memory.until = (datetime.now(UTC) + timedelta(days=900)).isoformat()
+    looks.cursor = memory.cursor()
+    looks.look()
+    for _ in range(2):
+        ends(watched, storage, Status.FAILURE, naming.backfill_job("east"))
+        looks.look()
+    assert len(receiver.lines()) == 2
+
+
 def test_a_run_that_could_not_begin_says_why(
     watched: Settings, storage: dg.DagsterInstance, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -219,6 +259,13 @@ def test_an_error_and_a_guard_are_named_and_nothing_of_a_server_is_repeated(
     assert not pipeline.sync().success
     looks.look()
     assert receiver.lines() == []
+    days = partitions.range_tags(partitions.latest(pipeline.feed, datetime.now(UTC)))
+    reconcile = pipeline.defs.resolve_job_def(naming.reconcile_job(FEED)).execute_in_process(
+        {**sync_config(FEED), **QUIET}, pipeline.instance, tags=days, raise_on_error=False
+    )
+    assert not reconcile.success
+    looks.look()
+    assert receiver.lines() == [], "the guard was told, whichever job finds it"
 
     monkeypatch.setenv("BOARD_PASSWORD", "wrong")
     assert not Pipeline(settings, pipeline.instance).sync().success
@@ -229,7 +276,10 @@ def test_an_error_and_a_guard_are_named_and_nothing_of_a_server_is_repeated(
     monkeypatch.setenv("BOARD_PASSWORD", "sandbox-password")
     assert pipeline.sync(allow_deletions=len(keys)).success
     looks.look()
-    assert receiver.lines() == [f"feed {FEED}: {FEED}_sync succeeds again"]
+    assert receiver.lines() == [
+        f"feed {FEED}: {FEED}/deleted_listings is let through by the deletion guard again",
+        f"feed {FEED}: {FEED}_sync succeeds again",
+    ]
 
 
 # Silence ------------------------------------------------------------------------------------------

@@ -155,6 +155,7 @@ def test_retention_as_a_job(pipeline: Pipeline) -> None:
         "objects": 3,
         "tombstones": 0,
         "kept_for_live": 0,
+        "runs": 0,
     }
 
 

@@ -212,11 +212,22 @@ _MOMENT = datetime(2026, 11, 20, 5, 15, tzinfo=UTC)
 def test_no_sync_while_a_run_of_the_feed_is_active(
     status: Status, two_feeds: Settings, storage: dg.DagsterInstance
 ) -> None:
-    for job in (naming.sync_job, naming.members_job, naming.backfill_job, naming.replay_job):
+    for job in (naming.sync_job, naming.members_job, naming.backfill_job):
         run = start(two_feeds, storage, job("east"), status)
         answer = tick(two_feeds, "east", _MOMENT, storage)
         assert answer == f"run {run.run_id[:8]} of feed east is active"
         storage.delete_run(run.run_id)
+
+
+def test_one_sync_gets_in_line_behind_a_replay(
+    two_feeds: Settings, storage: dg.DagsterInstance
+) -> None:
+    """A replay of hours is done in parts; whoever starts the next one, a sync comes between."""
+    start(two_feeds, storage, naming.replay_job("east"), Status.STARTED)
+    days_of(tick(two_feeds, "east", _MOMENT, storage))
+    waiting = start(two_feeds, storage, naming.sync_job("east"), Status.QUEUED)
+    answer = tick(two_feeds, "east", _MOMENT, storage)
+    assert answer == f"run {waiting.run_id[:8]} of feed east is active"
 
 
 @pytest.mark.parametrize("status", [Status.SUCCESS, Status.FAILURE, Status.CANCELED])
@@ -311,7 +322,10 @@ class TestMembersAndOffices:
         start(two_feeds, storage, naming.members_job("east"), Status.FAILURE)
         start(two_feeds, storage, naming.members_job("west"), Status.SUCCESS)
         start(two_feeds, storage, naming.sync_job("east"), Status.SUCCESS)
-        assert isinstance(self.look(two_feeds, storage), dg.RunRequest)
+        # A server that refuses an account is not asked every five minutes.
+        assert "the last run failed at" in str(self.look(two_feeds, storage))
+        again = self.look(two_feeds, storage, timedelta(minutes=15))
+        assert isinstance(again, dg.RunRequest)
 
         start(two_feeds, storage, naming.members_job("east"), Status.SUCCESS)
         for hours in (0, 1, 23.9):
@@ -320,6 +334,13 @@ class TestMembersAndOffices:
         # A little less than a day later: that run began a little after its tick.
         later = self.look(two_feeds, storage, timedelta(hours=24, minutes=-2))
         assert isinstance(later, dg.RunRequest)
+
+    def test_a_success_in_the_future_counts_for_nothing(
+        self, two_feeds: Settings, storage: dg.DagsterInstance
+    ) -> None:
+        """The clock was wrong then; it must not keep members and offices away for years."""
+        start(two_feeds, storage, naming.members_job("east"), Status.SUCCESS)
+        assert isinstance(self.look(two_feeds, storage, -timedelta(days=900)), dg.RunRequest)
 
     def test_not_while_another_run_of_the_feed_is_active(
         self, two_feeds: Settings, storage: dg.DagsterInstance

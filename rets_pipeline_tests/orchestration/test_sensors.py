@@ -234,3 +234,11 @@ def test_sensors_run_by_themselves_only_when_told_so(two_feeds: Settings) -> Non
         sensor = defs.resolve_sensor_def("west_images_sensor")
         assert (sensor.default_status is dg.DefaultSensorStatus.RUNNING) is automation
         assert sensor.job_name == naming.images_job("west")
+
+
+def test_a_request_of_the_future_is_waited_for_by_nobody() -> None:
+    """The clock was wrong then."""
+    now = datetime.now(UTC)
+    assert Memory(asked_at=(now + timedelta(days=900)).isoformat(), in_vain=9).next_at(now) is None
+    waits = Memory(asked_at=now.isoformat(), in_vain=9).next_at(now)
+    assert waits == now + timedelta(hours=1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive
 from rets_pipeline.settings import FeedConfig
-from rets_pipeline.sync import addresses
+from rets_pipeline.sync import addresses, quality, rejudge
 from rets_pipeline.sync.addresses import AddressCounts
 from rets_pipeline.sync.mirror import Mirror
 from rets_pipeline.warehouse import deletion, ledgers, tables
@@ -281,9 +282,48 @@ def test_a_wrong_place_is_refused_and_the_next_is_asked(one_board: Board, wrong:
     assert counts.answered == {"nominatim": 0, "offline": 1}
     assert one_board.where()[2:] == ("offline", "fsa")
     answer = one_board.answers()["nominatim"]
-    assert (answer.state, answer.latitude) == ("refused", None)
+    assert answer.state == "refused"
     assert answer.reason
     assert one_board.run().addresses == 0, "it is remembered"
+
+
+def test_verdicts_follow_the_settings_without_a_request(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of payloads and of geocoders; run by run when the time is short."""
+    monkeypatch.setattr(rejudge, "_ROWS", 1)
+    elsewhere = [house(49.9, -123.11, address={"ISO3166-2-lvl4": "CA-AB"})]
+    board.geocoder.replies = [Reply([house(49.5, -123.11)]), Reply(elsewhere)]
+    board.publish(_1=place())
+    board.run()
+    board.publish(_2=place(2))
+    board.run()
+    board.publish(_3=place(3, latitude=49.45, longitude=-123.11))
+    assert (board.run().payload_accepted, board.backlog()) == (1, 0)
+    assert [board.where(key)[2] for key in "123"] == ["nominatim", "offline", "payload"]
+    requests = len(board.geocoder.asked)
+
+    near = board.feed(kilometres=10)
+    assert board.backlog(near) == 1
+    check = quality.geocodes_plausible(board.open(near))
+    assert (check.passed, check.numbers) == (False, {"located": 2, "outside": 1})
+    assert check.cases == [{"listing": "1", "why": "24 km from the middle of the postal area V6B"}]
+    with board.open(near) as mirror, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rejudge, "time", SimpleNamespace(monotonic=iter((0, 2)).__next__))
+        assert rejudge.judged_again(mirror, mirror.lock(addresses.LOCK), deadline=1) == 1
+    assert board.backlog() == 1, "half of it has other verdicts now"
+    assert board.run().rejudged == 1
+    assert [board.where(key)[2] for key in "123"] == ["nominatim", "offline", "payload"]
+
+    assert board.run(near).rejudged == 2
+    assert [board.where(key)[2] for key in "123"] == ["offline", "offline", "nominatim"]
+    assert quality.geocodes_plausible(board.open(near)).passed
+    assert board.backlog(near) == 0
+
+    assert board.run(board.feed(kilometres=100)).rejudged == 2
+    assert [board.where(key)[2] for key in "123"] == ["nominatim", "offline", "payload"]
+    assert board.run(board.feed(kilometres=100)).rejudged == 0
+    assert len(board.geocoder.asked) == requests + 1, "the third is asked for once"
 
 
 def test_what_is_not_known_is_asked_again_after_a_while(board: Board) -> None:

@@ -82,9 +82,15 @@ def test_blobs_that_vanished_are_fetched_again(board: Board) -> None:
     assert shared == board.files()["1_2"].blob_key
     board.archive.delete([shared, board.files()["1_3"].blob_key])
 
-    counts = audit(board)
+    told = []
+    with open_mirror(board.warehouse, board.archive, job="reconcile") as mirror:
+        mirror.progress = lambda *what: told.append(what)
+        counts = blobs.audit(mirror)
 
     assert (counts.vanished, counts.images_to_fetch_again, counts.orphans) == (2, 3, 0)
+    looked = [(done, of) for phase, done, of in told if phase == "looking for vanished blobs"]
+    assert looked == [(0, 2), (1, 2), (2, 2)]
+    assert ("sweeping orphan blobs", 0, 0) in told
     assert_every_row_has_its_blob(board)
     row = board.files()["1_1"]
     assert (row.state, row.blob_key, row.attempts) == ("vanished", None, 0)

@@ -176,7 +176,11 @@ def test_too_many_uncertain_listings_keep_everything(
         monkeypatch.setattr(retention, "_UNCERTAIN", 1)
         assert retention.prune(mirror, days(9_999)) == Pruned(kept_for_live=3)
         monkeypatch.setattr(retention, "_UNCERTAIN", 2)
+        told = []
+        mirror.progress = lambda *what: told.append(what)
         assert retention.prune(mirror, days(9_999)).kept_for_live == 2
+        read = [(done, of) for phase, done, of in told if phase.startswith("reading manifests")]
+        assert read[:4] == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_records_without_a_key_leave_the_quarantine_with_their_pull(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,6 +19,7 @@ from rets_pipeline.sync.mirror import TIME_TO_FETCH, TIME_TO_LOAD, Credentials, 
 from rets_pipeline.sync.run import sync
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.pulls import Waiting
 from rets_pipeline_tests.sync.pieces import DAY, START, feed_of, open_mirror, record, store_pull
 from rets_pipeline_tests.warehouse.databases import rows
 
@@ -90,9 +92,33 @@ def test_pulls_that_wait_are_loaded_by_the_next_run(
             for parsed in apply.parse(mirror, apply.due(mirror)):
                 apply.apply(mirror, parsed)
         assert keys_held(sqlite_warehouse) == expected
-    with hurried(sqlite_warehouse, archive) as mirror:
-        again = apply.in_archive(mirror, DayRange(DAY, DAY))
-        assert len(list(apply.parse(mirror, again, replay=True))) == 3, "a replay has no budget"
+
+
+def test_a_replay_is_done_in_parts_by_whatever_runs_come(
+    sqlite_warehouse: Warehouse, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run loads one pull at least, none twice, and one that is killed loses nothing."""
+    monkeypatch.setattr(apply, "_REPLAYS_AT_ONCE", 2)
+    with open_mirror(sqlite_warehouse, archive) as mirror:
+        for key in ("1", "2", "3", "4"):
+            store_pull(mirror, [[record(key)]], {key: START})
+        for parsed in apply.parse(mirror, apply.due(mirror)):
+            apply.apply(mirror, parsed)
+        assert apply.ask_for_replay(mirror, DayRange(DAY, DAY)) == 4
+        gone = max(row.archive_prefix for row in rows(sqlite_warehouse, sa.select(ledgers.pull)))
+        mirror.archive.delete([f"{gone}/manifest.json"])
+    done = []
+    for left in (3, 2, 0):  # the one that has left the archive is noticed with the third
+        with hurried(sqlite_warehouse, archive) as mirror:
+            next(apply.replays(mirror))  # as if it were killed before it is loaded
+            for parsed in apply.replays(mirror):
+                assert parsed.replay
+                apply.apply(mirror, parsed)
+                done.append(set(parsed.manifest.keys))
+            assert apply.waiting(mirror) == Waiting(Counter(), left)
+    assert done == [{"1"}, {"2"}, {"3"}]
+    with open_mirror(sqlite_warehouse, archive) as mirror:
+        assert list(apply.replays(mirror)) == []
 
 
 def test_an_image_run_stores_some_and_ends(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
 import sqlalchemy as sa
 
 from rets_pipeline.sources.base import Problem
@@ -9,6 +12,7 @@ from rets_pipeline.warehouse import ledgers, pulls, runs
 from rets_pipeline.warehouse.deletion import remove
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Refused
+from rets_pipeline.warehouse.locks import RunLock
 from rets_pipeline_tests.warehouse import people
 from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, holding, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import rows
@@ -19,7 +23,12 @@ def start(
 ) -> None:
     with warehouse.writing() as connection:
         runs.begin(
-            connection, run_id=run_id, feed=feed, job=job, software_version="1", lock_name=lock
+            connection,
+            run_id=run_id,
+            feed=feed,
+            job=job,
+            software_version="1",
+            lock_name=f"{lock} {feed}",
         )
 
 
@@ -93,6 +102,39 @@ def test_a_run_that_was_killed_is_marked_when_its_lock_is_taken_again(
     assert found[0].actions == [{"action": "one"}]
 
 
+def test_a_run_that_was_killed_is_noted_by_whoever_comes_by(warehouse: Warehouse) -> None:
+    """Of whatever feed and kind: the next run of the same kind may be a day away."""
+    start(warehouse, "killed", feed="other", job="images", lock="images of")
+    start(warehouse, "goes on", job="addresses", lock="addresses")
+    start(warehouse, "ours")
+    lock = RunLock.acquire(warehouse, f"addresses {FEED}", holder="a run", wait_seconds=0)
+    assert runs.note_killed(warehouse, [f"feed {FEED}"]) == 1
+    found = rows(warehouse, sa.select(ledgers.run_ledger))
+    assert {row.run_id: row.result for row in found} == {
+        "killed": "killed", "goes on": None, "ours": None,
+    }  # fmt: skip
+    lock.release()
+    assert runs.note_killed(warehouse) == 2
+    assert runs.note_killed(warehouse) == 0
+
+
+def test_old_runs_are_forgotten_but_each_jobs_last_ones(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "RUNS_KEPT", 2)
+    for number in range(4):
+        start(warehouse, f"sync {number}")
+        end(warehouse, f"sync {number}", "succeeded")
+        start(warehouse, f"other {number}", feed="other")
+    start(warehouse, "replay", job="replay")
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    for before, count in ((datetime.now(UTC) - timedelta(days=1), 0), (later, 2), (later, 0)):
+        with warehouse.writing() as connection:
+            assert runs.forget(connection, FEED, before) == count
+    found = {row.run_id for row in rows(warehouse, sa.select(ledgers.run_ledger))}
+    assert found == {"sync 2", "sync 3", "replay", *(f"other {number}" for number in range(4))}
+
+
 def test_an_empty_warehouse_in_numbers(warehouse: Warehouse) -> None:
     found = status(warehouse)
     assert (found.server_keys, found.server_seen_at, found.last_sync_at) == (None, None, None)
@@ -133,7 +175,7 @@ def test_the_last_sync_is_no_image_run(warehouse: Warehouse) -> None:
     end(warehouse, "b", "succeeded")
     assert status(warehouse).last_sync_result == "failed"
     start(warehouse, "c")
-    assert status(warehouse).last_sync_result == "running or killed"
+    assert status(warehouse).last_sync_result == "running"
 
 
 def test_members_and_offices_in_numbers(warehouse: Warehouse) -> None:

@@ -20,6 +20,22 @@ depends_on = None
 def upgrade() -> None:
     """Take the schema to this revision."""
     op.create_table(
+        "address_judgement",
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column(
+            "judged_by", sa.Text(), nullable=False, comment="settings of all but the next ones"
+        ),
+        sa.Column("judging_by", sa.Text(), nullable=False, comment="settings that are wanted"),
+        sa.Column(
+            "judged_until",
+            sa.Text(),
+            nullable=True,
+            comment="listings up to this key are judged by them",
+        ),
+        sa.PrimaryKeyConstraint("feed", name=op.f("pk_address_judgement")),
+        comment="By which settings the coordinates of each feed's listings were judged",
+    )
+    op.create_table(
         "address_sync",
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("listing_key", sa.Text(), nullable=False),
@@ -1282,10 +1298,17 @@ def upgrade() -> None:
         ),
         sa.Column("requests", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True, comment="why it failed"),
+        sa.Column(
+            "replay_since",
+            types.UtcTimestamp(),
+            nullable=True,
+            comment="when a replay asked for it; NULL: none, or it is done",
+        ),
         sa.PrimaryKeyConstraint("feed", "pull_id", name=op.f("pk_pull")),
         comment="One download of pages or of a master list, kept in the archive",
     )
     op.create_index("ix_pull_feed_applied_at", "pull", ["feed", "applied_at"], unique=False)
+    op.create_index("ix_pull_feed_replay_since", "pull", ["feed", "replay_since"], unique=False)
     op.create_index("ix_pull_feed_state", "pull", ["feed", "state"], unique=False)
     op.create_table(
         "quarantine",
@@ -1377,7 +1400,7 @@ def upgrade() -> None:
             "result",
             sa.Text(),
             nullable=True,
-            comment="succeeded, failed or killed; NULL: running, or killed with no run since",
+            comment="succeeded, failed or killed; NULL: running, or killed and not noticed yet",
         ),
         sa.Column(
             "lock_name",
@@ -1396,6 +1419,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_run_ledger_feed_started_at", "run_ledger", ["feed", "started_at"], unique=False
+    )
+    op.create_index(
+        "ix_run_ledger_unended",
+        "run_ledger",
+        ["lock_name"],
+        unique=False,
+        postgresql_where=sa.text("result IS NULL"),
+        sqlite_where=sa.text("result IS NULL"),
     )
     op.create_table(
         "social_media",
@@ -1572,6 +1603,12 @@ def downgrade() -> None:
     op.drop_index("ix_tombstone_feed_gone_at", table_name="tombstone")
     op.drop_table("tombstone")
     op.drop_table("social_media")
+    op.drop_index(
+        "ix_run_ledger_unended",
+        table_name="run_ledger",
+        postgresql_where=sa.text("result IS NULL"),
+        sqlite_where=sa.text("result IS NULL"),
+    )
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
     op.drop_table("run_ledger")
     op.drop_table("resource_tombstone")
@@ -1579,6 +1616,7 @@ def downgrade() -> None:
     op.drop_index("ix_quarantine_feed_record", table_name="quarantine")
     op.drop_table("quarantine")
     op.drop_index("ix_pull_feed_state", table_name="pull")
+    op.drop_index("ix_pull_feed_replay_since", table_name="pull")
     op.drop_index("ix_pull_feed_applied_at", table_name="pull")
     op.drop_table("pull")
     op.drop_table("property_rooms")
@@ -1610,3 +1648,4 @@ def downgrade() -> None:
     op.drop_table("geocode")
     op.drop_index("ix_address_sync_address_hash", table_name="address_sync")
     op.drop_table("address_sync")
+    op.drop_table("address_judgement")

@@ -1,6 +1,7 @@
-"""The accounts that commands use.
+"""The accounts of feeds.
 
-What belongs here: reading them from the environment. What does not: what is done with them.
+What belongs here: reading them from the environment, at the moment when they are needed. What does
+not: what is done with them.
 """
 
 from __future__ import annotations
