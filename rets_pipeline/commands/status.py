@@ -51,6 +51,7 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images failed": _number(images.failed),
         **{f"images of {kind}": _held(it.images) for kind, it in state.people.items()},
         "  mostly because": next(iter(state.image_reasons), "-"),
+        "images held as they were before": _number(images.older),
         "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
         "located by their address": _number(located.by_geocoder),
         "not returned": _number(state.not_returned),

@@ -86,6 +86,7 @@ def _images_complete(feed: FeedConfig, resource: Resource) -> dg.AssetChecksDefi
             pending=found.pending,
             absent=found.absent,
             failed=found.failed,
+            older=found.older,
         )
         return dg.AssetCheckResult(
             passed=found.pending == 0 and found.failed == 0,

@@ -32,6 +32,7 @@ class Wanted:
 
     Attributes:
         record_key: of the listing, the member or the office.
+        url: None when the payload names no address of the photo, in no size.
         change_token: the payload's, now.
         attempts: made so far under this token.
         order: of the photo among its listing's, by which GetObject knows it.
@@ -41,7 +42,7 @@ class Wanted:
     record_key: str
     media_key: str
     size: str
-    url: str
+    url: str | None
     change_token: str
     attempts: int
     order: int | None = field(default=None, compare=False)
@@ -58,6 +59,7 @@ FileRow = dict[str, Any]
 
 #: what a row tells of the bytes it names; NULL as long as there are none
 _OF_BYTES = (
+    "held_token",
     "blob_key",
     "content_hash",
     "content_type",
@@ -76,12 +78,13 @@ class Held:
     """Bytes in the archive under a token.
 
     Attributes:
+        held_token: theirs; the payload may name another one by now.
         row: what ``media_file`` says of the bytes: columns that may be copied to another row.
     """
 
     media_key: str
     size: str
-    change_token: str | None
+    held_token: str
     content_hash: str
     row: FileRow
 
@@ -92,6 +95,8 @@ def row_of(image: Wanted, **values: Any) -> FileRow:
     Args:
         values: ``state`` and what else is known; of bytes nothing without it.
     """
+    if values["state"] == "stored":
+        values["held_token"] = image.change_token
     return {
         "resource_name": image.resource_name,
         "resource_record_key": image.record_key,
@@ -159,12 +164,18 @@ def lacking_or_unnamed(
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Images that payloads name, by what is held of them."""
+    """Images that payloads name, by what is held of them.
+
+    Attributes:
+        older: of those that are not stored as they are now, how many are held as they were: those
+            a website shows meanwhile.
+    """
 
     named: int
     stored: int
     absent: int
     failed: int
+    older: int = 0
 
     @property
     def pending(self) -> int:
@@ -178,26 +189,25 @@ def completeness(
     """Count a resource's images by state; a state under another token does not count."""
     named = named_images(resource).query(feed, sizes).subquery()
     file = ledgers.media_file
-    state = sa.func.coalesce(file.c.state, "pending")
+    same_token = file.c.change_token == named.c.change_token
+    state = sa.case((same_token, file.c.state), else_="pending").label("state")
+    is_older = sa.and_(file.c.blob_key.is_not(None), file.c.held_token != named.c.change_token)
     rows = connection.execute(
-        sa.select(state.label("state"), sa.func.count().label("images"))
-        .select_from(
-            named.outerjoin(
-                file,
-                sa.and_(
-                    *_same_image(named, feed, resource),
-                    file.c.change_token == named.c.change_token,
-                ),
-            )
+        sa.select(
+            state,
+            sa.func.count().label("images"),
+            sa.func.sum(sa.case((is_older, 1), else_=0)).label("older"),
         )
+        .select_from(named.outerjoin(file, sa.and_(*_same_image(named, feed, resource))))
         .group_by(state)
-    )
+    ).all()
     counts: dict[str, int] = {row.state: row.images for row in rows}
     return Completeness(
         named=sum(counts.values()),
         stored=counts.get("stored", 0),
         absent=counts.get("absent", 0),
         failed=counts.get("failed", 0),
+        older=sum(row.older for row in rows),
     )
 
 
@@ -219,6 +229,7 @@ def reasons(
         sa.select(file.c.reason, sa.func.count().label("images"))
         .where(of_feed, file.c.state.in_(("absent", "failed", "vanished")))
         .group_by(file.c.reason)
+        .execution_options(yield_per=5_000)  # nearly as many as images, since each names its place
     )
     for row in rows:
         # What stands before the colon is the image's own place.
@@ -249,7 +260,7 @@ def held(
             Held(
                 row.media_key,
                 row.size,
-                row.change_token,
+                row.held_token,
                 row.content_hash,
                 {name: row._mapping[name] for name in _OF_BYTES},
             )
@@ -285,8 +296,8 @@ def record(
     Args:
         connection: in a transaction.
         feed: its name.
-        rows: all columns but ``feed``, each image once. A row without ``blob_key`` keeps none:
-            what was held under an older token goes.
+        rows: all columns but ``feed``, each image once. What was held in the place of a row goes,
+            unless the row still names it.
         resource: whose images all of them are.
 
     Returns:

@@ -69,12 +69,16 @@ class NamedImages:
         return images
 
     def query(self, feed: str, chosen: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Select[Any]:
-        """Every image that payloads name, a row for each size, with its ``size`` and ``url``."""
+        """Every image that payloads name, a row for each size, with its ``size`` and ``url``.
+
+        A photo of which they name no address at all may be had by GetObject, in every size.
+        """
         columns = self.table.c
+        no_address = sa.and_(*(columns[url].is_(None) for url in self.urls.values()))
         parts = [
             self.tokens(feed)
             .add_columns(sa.literal(size).label("size"), columns[self.urls[size]].label("url"))
-            .where(columns[self.urls[size]].is_not(None))
+            .where(sa.or_(columns[self.urls[size]].is_not(None), no_address))
             for size in self.sizes(chosen)
         ]
         return parts[0] if len(parts) == 1 else sa.union_all(*parts)

@@ -182,7 +182,7 @@ def _images(connection: sa.Connection, feed: str, resource: Resource, key: str) 
     image = where.tokens(feed).where(where.table.c[where.record_key] == key).subquery()
     of_record = sa.and_(resource.rows_in(file, feed), file.c.resource_record_key == key)
     what_is_held = (
-        file.c.size, file.c.state, file.c.change_token.label("held_token"), file.c.blob_key,
+        file.c.size, file.c.state, file.c.held_token, file.c.blob_key,
         file.c.bytes, file.c.stored_at, file.c.attempts, file.c.next_attempt, file.c.reason,
     )  # fmt: skip
     named = (

@@ -45,7 +45,7 @@ SELECT
             SELECT f.blob_key FROM media_file f
             WHERE f.feed = i.feed AND f.resource_name = 'Property'
                 AND f.resource_record_key = i.listing_key AND f.media_key = i.media_key
-                AND f.blob_key IS NOT NULL AND f.change_token = i.change_token
+                AND f.blob_key IS NOT NULL AND f.held_token = i.change_token
             ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
         ),
         (
@@ -79,7 +79,7 @@ _LISTING_PHOTOS = f"""
 SELECT
     m.feed, m.listing_key, m.media_key, m."order", m.preferred_photo_yn, m.long_description,
     m.media_modification_timestamp, {_HELD},
-    CASE WHEN f.change_token = m.change_token THEN 1 ELSE 0 END AS is_current
+    CASE WHEN f.held_token = m.change_token THEN 1 ELSE 0 END AS is_current
 FROM media m
 JOIN media_file f ON f.feed = m.feed AND f.resource_name = 'Property'
     AND f.resource_record_key = m.listing_key AND f.media_key = m.media_key
@@ -93,7 +93,7 @@ def _images_of(table: str, key: str, token: str, resource_name: str) -> str:
     return f"""
 SELECT
     r.feed, r.{key}, {_HELD},
-    CASE WHEN f.change_token = r.{token} THEN 1 ELSE 0 END AS is_current
+    CASE WHEN f.held_token = r.{token} THEN 1 ELSE 0 END AS is_current
 FROM {table} r
 JOIN media_file f ON f.feed = r.feed AND f.resource_name = '{resource_name}'
     AND f.resource_record_key = r.{key} AND f.media_key = r.{key}
