@@ -49,6 +49,7 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
         "  mostly because": next(iter(state.image_reasons), "-"),
+        "images held as they were before": _number(images.older),
         "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
         "located by their address": _number(located.by_geocoder),
         "not returned": _number(state.not_returned),

@@ -82,6 +82,7 @@ def _images_complete(feed: FeedConfig) -> dg.AssetChecksDefinition:
             pending=images.pending,
             absent=images.absent,
             failed=images.failed,
+            older=images.older,
         )
         return dg.AssetCheckResult(
             passed=images.pending == 0 and images.failed == 0,

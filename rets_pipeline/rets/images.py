@@ -1,14 +1,15 @@
-"""Images by their bytes: what they are, and whether they are whole.
+"""Images by their bytes: what they are, whether they are whole, and how large a JPEG is.
 
-What belongs here: recognizing the common formats by their first bytes, and the marks of a cut one.
-What does not: decoding pixels, and where the bytes came from.
+What belongs here: recognizing the common formats by their first bytes, the marks of a cut one, and
+the size of a JPEG, which nearly all photos are: its segments are passed over anyway. What does not:
+decoding pixels, and where the bytes came from.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,18 +79,36 @@ def image_fault(data: Data) -> str | None:
     return None
 
 
+def jpeg_size(data: Data) -> tuple[int, int] | None:
+    """Width and height of a JPEG in pixels; None when its frame's header does not come."""
+    for marker, position in _segments(data):
+        if marker in _FRAMES:
+            header = data[position + 5 : position + 9]
+            height, width = int.from_bytes(header[:2], "big"), int.from_bytes(header[2:], "big")
+            return (width, height) if width and height else None
+    return None
+
+
 def _whole_jpeg(data: Data) -> bool:
-    # Segments are passed over by their lengths: a thumbnail in one has an end mark of its own.
+    # A thumbnail in a segment has an end mark of its own.
+    return any(
+        marker == b"\xda" and data.rfind(b"\xff\xd9") > position
+        for marker, position in _segments(data)
+    )
+
+
+def _segments(data: Data) -> Iterator[tuple[bytes, int]]:
+    """Marker and place of each segment of a JPEG, as their lengths say, until the pixels begin."""
     position = 2
     while data[position : position + 1] == b"\xff":
         marker = data[position + 1 : position + 2]
-        if marker == b"\xda":  # the pixels begin
-            return data.rfind(b"\xff\xd9") > position
         if marker == b"\xff":  # filling
             position += 1
             continue
+        yield marker, position
+        if marker == b"\xda":  # the pixels begin
+            return
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return False
 
 
 def _whole_png(data: Data) -> bool:
@@ -109,6 +128,12 @@ def _whole_bmp(data: Data) -> bool:
     return len(data) >= int(struct.unpack("<I", data[2:6])[0])
 
 
+#: of a JPEG's frame, whatever its coding (ITU-T T.81, table B.1)
+_FRAMES: Final = frozenset(bytes((code,)) for code in range(0xC0, 0xD0)) - {
+    b"\xc4",
+    b"\xc8",
+    b"\xcc",
+}
 _BMP_HEADERS: Final = tuple(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
 _ENDS: Final[dict[ImageType, Callable[[Data], bool]]] = {
     _JPEG: _whole_jpeg,

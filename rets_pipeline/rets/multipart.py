@@ -108,6 +108,10 @@ class Parts(Iterator[Part]):
         # Of the part at the beginning of the buffer, when its headers are as they should be.
         self._headers: dict[str, str] | None = None
         self._body = 0
+        self._length: int | None = None
+        # The beginning of that part's body, when the buffer begins within it.
+        self._aside: list[bytes | bytearray | memoryview] = []
+        self._aside_bytes = 0
         self._ended = False
         self._max_part_bytes = max_part_bytes
         self._marker = b""
@@ -179,9 +183,12 @@ class Parts(Iterator[Part]):
         start = 0
         if inside:
             self._headers = None
-            found = self._boundary_by_length() if self._take_usual_headers() else None
-            if found is not None:
-                return found
+            if self._take_usual_headers():
+                found = self._boundary_by_length()
+                if found is not None:
+                    return found
+                if self._length is None:
+                    start = self._put_aside()
         while True:
             position = self._buffer.find(self._marker, start)
             if position >= 0:
@@ -190,10 +197,7 @@ class Parts(Iterator[Part]):
                     return found
                 start = position + 1
                 continue
-            if len(self._buffer) > self._max_part_bytes + _HEAD:
-                raise BodyFault(
-                    DataBroken, f"a part of the answer is larger than {self._max_part_bytes} bytes"
-                )
+            self._check_size()
             # A boundary may have begun; whether it begins a line is seen in the byte before.
             start = max(0, len(self._buffer) - len(self._marker) + 1)
             if not inside:
@@ -201,6 +205,45 @@ class Parts(Iterator[Part]):
                 start = min(start, 1)
             if not self._more():
                 return len(self._buffer), None, False
+
+    def _put_aside(self) -> int:
+        """Look for the boundary in the chunks as they come, and keep those without it apart.
+
+        A buffer that grew with every chunk would be copied each time. What is left in the buffer
+        begins long enough before the boundary to tell whether it is one.
+
+        Returns:
+            Where in the buffer the boundary may be; none is before that.
+        """
+        marker, keep = self._marker, len(self._marker) + 2  # with the line break before it
+        position = self._buffer.find(marker, self._body)
+        if position >= 0 or len(self._buffer) - self._body < keep:
+            return max(position, 0)
+        last: bytes | bytearray = self._buffer[self._body :]
+        position = -1
+        while (chunk := next(self._chunks, None)) is not None:
+            in_seam = len(chunk) < keep or marker in last[-keep:] + chunk[:keep]
+            position = 0 if in_seam else chunk.find(marker)
+            if position >= 0:
+                position = 0 if in_seam else keep + position
+                break
+            self._aside.append(last)
+            self._aside_bytes += len(last)
+            self._check_size()
+            last = chunk
+        self._aside.append(memoryview(last)[:-keep])
+        self._aside_bytes += len(last) - keep
+        self._buffer = bytearray(last[-keep:])
+        self._buffer += chunk or b""
+        self._ended = chunk is None
+        self._body = 0
+        return max(position, 0)
+
+    def _check_size(self) -> None:
+        if self._aside_bytes + len(self._buffer) > self._max_part_bytes + _HEAD:
+            raise BodyFault(
+                DataBroken, f"a part of the answer is larger than {self._max_part_bytes} bytes"
+            )
 
     def _boundary_at(self, position: int) -> tuple[int, int | None, bool] | None:
         """The boundary at that position, if it is one."""
@@ -229,16 +272,16 @@ class Parts(Iterator[Part]):
         block = bytes(self._buffer[: line.start()])
         if self._marker in block or not _USUAL_HEADERS.fullmatch(block):
             return False
-        self._headers = {}
+        headers: dict[str, str] = {}
         for row in _text(block).split("\n"):
             name, _, value = row.partition(":")
-            self._headers.setdefault(name.strip().lower(), value.strip())
-        self._body = line.end()
+            headers.setdefault(name.strip().lower(), value.strip())
+        self._headers, self._length, self._body = headers, _length(headers), line.end()
         return True
 
     def _boundary_by_length(self) -> tuple[int, int | None, bool] | None:
         """The boundary where ``Content-Length`` says, if there is one: then nothing is searched."""
-        length = _length(self._headers or {})
+        length = self._length
         if length is None or length > self._max_part_bytes:
             return None
         end = self._body + length
@@ -251,12 +294,15 @@ class Parts(Iterator[Part]):
 
     def _cut_out(self, end: int) -> Part | None:
         """The part before the boundary at that position; None when nothing is there at all."""
-        headers, start, ended = self._headers, self._body, True
-        with memoryview(self._buffer) as view:
-            if headers is None:
-                headers, start, ended = _read_headers(bytes(view[: min(end, _HEAD)]))
+        headers, start, length, ended = self._headers, self._body, self._length, True
+        if headers is None:
+            headers, start, ended = _read_headers(bytes(self._buffer[: min(end, _HEAD)]))
             length = _length(headers)
-            body = bytes(view[start : self._end_of_body(start, end, length)])
+        with memoryview(self._buffer) as view:
+            rest = view[start : self._end_of_body(start, end, length)]
+            body = b"".join((*self._aside, rest))
+            rest.release()
+        self._aside, self._aside_bytes = [], 0
         if not headers and not body.strip(b"\r\n"):
             return None
         short = not ended or (length is not None and len(body) < length)

@@ -475,7 +475,7 @@ def _expanded(ids: ObjectIds) -> Iterator[str]:
 def _location(headers: Mapping[str, str], url: str) -> str | None:
     """The address of an object; ``//host/path`` is among those that are resolved."""
     value = headers.get("location", "").strip()
-    if not value:
+    if not value or not value.isprintable():
         return None
     try:
         address = urljoin(url, value)

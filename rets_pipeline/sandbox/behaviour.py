@@ -35,6 +35,7 @@ class Behaviour:
         image_status: the HTTP status by path of an image.
         serves_objects: GetObject answers with photos of listings, as before July 2020:
             ``bytes``, ``locations`` too where they are asked for, or None.
+        photo_addresses: payloads name the addresses of photos; many other servers' do not.
     """
 
     never_return: frozenset[int] = frozenset()
@@ -47,6 +48,7 @@ class Behaviour:
     latency: float = 0.0
     image_status: Mapping[str, int] | None = None
     serves_objects: str | None = None
+    photo_addresses: bool = True
 
     def update(self, document: object) -> None:
         """Set the switches that a JSON object names; ``reset`` sets all others back first.
@@ -92,6 +94,7 @@ class Behaviour:
             "latency": self.latency,
             "image_status": dict(self.image_status or {}),
             "serves_objects": self.serves_objects,
+            "photo_addresses": self.photo_addresses,
         }
 
 
@@ -176,4 +179,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "latency": _seconds,
     "image_status": _statuses,
     "serves_objects": _objects,
+    "photo_addresses": _flag,
 }

@@ -26,14 +26,16 @@ _BUILDING_FIRST = ("BathroomTotal", "BedroomsAboveGround", "BedroomsBelowGround"
 _LAND_FIRST = ("SizeTotal", "SizeTotalText", "SizeFrontage")
 
 
-def property_details(listing: Listing, base_url: str) -> str:
+def property_details(listing: Listing, base_url: str, *, photo_addresses: bool = True) -> str:
     """One ``PropertyDetails``.
 
     Args:
         listing: its facts.
         base_url: scheme and host that photos are served from.
+        photo_addresses: name those of its photos.
     """
     updated, manner = listing.updated, Manner(base_url, listing.is_old)
+    photo_url = base_url if photo_addresses else None
     return (
         f'<PropertyDetails ID="{listing.key}" LastUpdated="{rfc1123(updated)}">'
         + element("ListingID", listing.listing_id)
@@ -44,7 +46,7 @@ def property_details(listing: Listing, base_url: str) -> str:
         + container("Land", fields(listing.land, _LAND_FIRST))
         + container("Address", fields(listing.address, tuple(listing.address)))
         + container("AlternateURL", fields(listing.links), empty=False)
-        + "".join(text for _, text in sorted(_rest(listing, base_url).items()))
+        + "".join(text for _, text in sorted(_rest(listing, photo_url).items()))
         + element("MoreInformationLink", _page(listing))
         + "</PropertyDetails>"
     )
@@ -56,7 +58,7 @@ def _page(listing: Listing) -> str:
     return f"https://www.example.com/real-estate/{listing.key}/home"
 
 
-def _rest(listing: Listing, base_url: str) -> dict[str, str]:
+def _rest(listing: Listing, photo_url: str | None) -> dict[str, str]:
     """The children that follow in alphabetical order."""
     found = {name: element(name, text) for name, text in listing.details.items()}
     found["Lease"] = element("Lease", listing.lease)
@@ -65,7 +67,7 @@ def _rest(listing: Listing, base_url: str) -> dict[str, str]:
     found["OpenHouse"] = several("OpenHouse", listing.open_houses, _event)
     found["LiveStream"] = several("LiveStream", listing.live_streams, _live_event)
     found["ParkingSpaces"] = several("ParkingSpaces", listing.parking, _parking)
-    photos = "".join(_photo(listing, photo, base_url) for photo in listing.photos)
+    photos = "".join(_photo(listing, photo, photo_url) for photo in listing.photos)
     found["Photo"] = container("Photo", photos, empty=False)
     # DDF: this container is there even when it has nothing in it.
     utilities = "".join(container("Utility", fields(u, tuple(u))) for u in listing.utilities)
@@ -97,8 +99,17 @@ def _room(room: Fields) -> str:
     return container("Room", fields(room, tuple(room)))
 
 
-def _photo(listing: Listing, photo: Photo, base_url: str) -> str:
+def _photo(listing: Listing, photo: Photo, base_url: str | None) -> str:
     seconds, is_old = ticks_to_seconds(photo.ticks), listing.is_old
+    sizes = {"ThumbnailURL": "thumbnail", "PhotoURL": "medium", "LargePhotoURL": "large"}
+    urls = (
+        ""
+        if base_url is None
+        else "".join(
+            element(name, base_url + photo_path(listing, photo, size))
+            for name, size in sizes.items()
+        )
+    )
     return (
         "<PropertyPhoto>"
         + element("SequenceID" if is_old else "SequenceId", str(photo.sequence))
@@ -106,9 +117,7 @@ def _photo(listing: Listing, photo: Photo, base_url: str) -> str:
         # DDF: wrong at the source, day and month exchanged; the next one is right.
         + element("LastUpdated", (eastern_day_first if is_old else _swapped)(seconds))
         + element("PhotoLastUpdated", rfc1123(seconds))
-        + element("ThumbnailURL", base_url + photo_path(listing, photo, "thumbnail"))
-        + element("PhotoURL", base_url + photo_path(listing, photo, "medium"))
-        + element("LargePhotoURL", base_url + photo_path(listing, photo, "large"))
+        + urls
         + "</PropertyPhoto>"
     )
 

@@ -190,7 +190,12 @@ class _Resource:
 
 
 def _properties(world: Sandbox) -> _Resource:
-    return _records(world.listings, lambda s, url: property_details(world.listing(s), url))
+    addressed = world.behaviour.photo_addresses
+
+    def write(state: ListingState, base_url: str) -> str:
+        return property_details(world.listing(state), base_url, photo_addresses=addressed)
+
+    return _records(world.listings, write)
 
 
 def _agents(world: Sandbox) -> _Resource:

@@ -20,6 +20,7 @@ from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from rets_pipeline.settings import PhotoSettings
 from rets_pipeline.sync import hosts
@@ -31,10 +32,14 @@ _REDIRECTS = 3
 #: requests for one image in one run, the first one included
 _ATTEMPTS = 3
 _CHUNK = 1 << 16
-#: a fault of the host rather than of the image: worth another request
-_HOSTS_OWN = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: below 500, a fault of the host rather than of the image: worth another request
+_HOSTS_OWN = frozenset({408, 425, 429})
+#: a longer validator is none
+_LONGEST_VALIDATOR = 1_000
 _IMPOSSIBLE = "such an address is impossible"
 _PRIVATE = "the host is on a private network"
+#: RFC 6052: addresses of version 4 behind a translator
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class ImageAbsent(Exception):
@@ -63,6 +68,14 @@ class ImageUnchanged(Exception):
 
 class _HostFault(ImageRefused):
     """The host did not answer, or with a fault of its own."""
+
+
+class _Forbidden(ImageRefused):
+    """The host lets us not in: if it says so of everything, it wants no requests of ours."""
+
+
+class _TooSlow(ImageRefused):
+    """The answer took too long; the next one hardly comes sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +129,7 @@ class Downloader:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
             ),
+            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -150,77 +164,88 @@ class Downloader:
         repetition = 0
         while True:
             try:
-                async with asyncio.timeout(self._photos.timeout_seconds):
-                    return await self._follow(url, held)
+                return await self._follow(url, held)
             except _HostFault as fault:
                 repetition += 1
                 if repetition >= _ATTEMPTS:
                     raise ImageRefused(str(fault), retry_after=fault.retry_after) from None
-            except TimeoutError:
-                seconds = self._photos.timeout_seconds
-                raise ImageRefused(f"{_place(url)}: not here after {seconds:g} s") from None
             await asyncio.sleep(hosts.pause_before(repetition))
 
     async def _follow(self, url: str, held: Validators | None) -> Received:
         for _ in range(_REDIRECTS + 1):
-            host = self._host(url)
+            host, target = self._host(url)
             async with host:
                 if host.left_alone:
-                    raise ImagePostponed(f"{_place(url)}: the host is left alone for now")
-                found = await self._ask(url, host, held)
+                    raise ImagePostponed(f"{place_of(url)}: the host is left alone for now")
+                found = await self._ask(url, target, host, held)
             if isinstance(found, Received):
                 return found
             url = found
-        raise ImageRefused(f"{_place(url)}: more than {_REDIRECTS} redirects")
+        raise ImageRefused(f"{place_of(url)}: more than {_REDIRECTS} redirects")
 
-    async def _ask(self, url: str, host: Host, held: Validators | None) -> Received | str:
-        """The body, or where it is."""
-        headers = {**self._headers, **held.headers()} if held else self._headers
-        self.requests += 1
-        wait: float | None = None
+    async def _ask(
+        self, url: str, target: URL, host: Host, held: Validators | None
+    ) -> Received | str:
+        """The body, or where it is; the host's books are kept."""
         try:
-            async with self._session.get(url, allow_redirects=False, headers=headers) as answer:
-                if answer.status in _HOSTS_OWN:
-                    wait = hosts.retry_after(answer.headers.get("Retry-After"))
-                    raise _HostFault(f"{_place(url)}: HTTP {answer.status}", retry_after=wait)
-                host.succeeded()
+            found = await self._answer(url, target, held)
+        except (_HostFault, _Forbidden, _TooSlow) as fault:
+            host.failed(fault.retry_after)
+            raise
+        except (ImageAbsent, ImageUnchanged, ImageRefused):
+            host.succeeded()
+            raise
+        host.succeeded()
+        return found
+
+    async def _answer(self, url: str, target: URL, held: Validators | None) -> Received | str:
+        headers = held.headers() if held else None
+        seconds = self._photos.timeout_seconds
+        self.requests += 1
+        try:
+            # Of this request alone: whoever waits for the host's turn has not begun.
+            async with (
+                asyncio.timeout(seconds) as clock,
+                self._session.get(target, allow_redirects=False, headers=headers) as answer,
+            ):
                 return await self._understood(url, answer)
         except (
             aiohttp.InvalidURL
         ):  # and those of its kind: an address that aiohttp finds impossible
-            raise ImageRefused(f"{_place(url)}: {_IMPOSSIBLE}") from None
+            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-                raise  # the limit of the whole, which is the caller's
+            if clock.expired():
+                raise _TooSlow(f"{place_of(url)}: not here after {seconds:g} s") from None
             if _PRIVATE in str(error):
-                raise ImageRefused(f"{_place(url)}: {_PRIVATE}") from None
-            host.failed(None)
-            raise _HostFault(f"{_place(url)}: {_words(error)}") from None
-        except _HostFault:
-            host.failed(wait)
-            raise
+                raise ImageRefused(f"{place_of(url)}: {_PRIVATE}") from None
+            raise _HostFault(f"{place_of(url)}: {_words(error)}") from None
         except ValueError:  # an address that only its parts' users find impossible
-            raise ImageRefused(f"{_place(url)}: {_IMPOSSIBLE}") from None
+            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
 
     async def _understood(self, url: str, answer: aiohttp.ClientResponse) -> Received | str:
+        if answer.status >= 500 or answer.status in _HOSTS_OWN:
+            wait = hosts.retry_after(answer.headers.get("Retry-After"))
+            raise _HostFault(f"{place_of(url)}: HTTP {answer.status}", retry_after=wait)
+        if answer.status in (401, 403):
+            raise _Forbidden(f"{place_of(url)}: HTTP {answer.status}")
         if answer.status in (404, 410):
-            raise ImageAbsent(f"{_place(url)}: HTTP {answer.status}")
+            raise ImageAbsent(f"{place_of(url)}: HTTP {answer.status}")
         if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
             return urljoin(url, answer.headers["Location"])
         if answer.status == 304 and any(
             name in answer.request_info.headers for name in ("If-None-Match", "If-Modified-Since")
         ):
-            raise ImageUnchanged(f"{_place(url)}: HTTP 304")
+            raise ImageUnchanged(f"{place_of(url)}: HTTP 304")
         if answer.status != 200:
-            raise ImageRefused(f"{_place(url)}: HTTP {answer.status}")
+            raise ImageRefused(f"{place_of(url)}: HTTP {answer.status}")
         return await self._body(url, answer)
 
     async def _body(self, url: str, answer: aiohttp.ClientResponse) -> Received:
         limit = self._photos.max_bytes
-        too_large = ImageRefused(f"{_place(url)}: larger than {limit} bytes")
+        too_large = ImageRefused(f"{place_of(url)}: larger than {limit} bytes")
         packed = answer.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
         length = None if packed else answer.content_length
-        etag, modified = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
+        etag, modified = (_validator(answer, name) for name in ("ETag", "Last-Modified"))
         if length is not None and length > limit:
             raise too_large
         if length is not None and length <= IN_MEMORY:
@@ -237,8 +262,8 @@ class Downloader:
             raise
         return received
 
-    def _host(self, url: str) -> Host:
-        """The host of an address that may be asked.
+    def _host(self, url: str) -> tuple[Host, URL]:
+        """The host of an address that may be asked, and the address as the library reads it.
 
         Raises:
             ImageRefused: it may not.
@@ -247,17 +272,25 @@ class Downloader:
             parts = urlsplit(url)
             name, port = (parts.hostname or "").lower(), parts.port
         except ValueError:
-            raise ImageRefused(f"{_place(url)}: {_IMPOSSIBLE}") from None
+            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
         if parts.scheme not in ("http", "https") or not name:
-            raise ImageRefused(f"{_place(url)}: not an http(s) address")
+            raise ImageRefused(f"{place_of(url)}: not an http(s) address")
         if not any(_matches(name, pattern.lower()) for pattern in self._photos.hosts):
-            raise ImageRefused(f"{_place(url)}: the host is not among photos.hosts of the feed")
+            raise ImageRefused(f"{place_of(url)}: the host is not among photos.hosts of the feed")
+        try:
+            target = URL(url)
+            asked = (target.host, target.raw_host)
+        except ValueError:
+            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
+        # Two readers of one address must not see two hosts. Version 6 has several spellings.
+        if name not in asked and ":" not in name:
+            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}")
         key = f"{name}:{port}" if port else name
         if key not in self._hosts:
             photos = self._photos
             per_host = photos.connections_per_host or photos.connections
             self._hosts[key] = Host(per_host, photos.requests_per_second)
-        return self._hosts[key]
+        return self._hosts[key], target
 
     def _socket(self, address: Any) -> socket.socket:
         """A socket to an address that the host's name has just been resolved to.
@@ -286,6 +319,8 @@ async def _unpacked(
             while chunk:
                 yield unpacker.decompress(chunk, _CHUNK)
                 chunk = unpacker.unconsumed_tail
+            if unpacker.eof:
+                return  # what stands behind it is nobody's, and may have no end
         while piece := unpacker.decompress(unpacker.unconsumed_tail, _CHUNK):
             yield piece
     except zlib.error:
@@ -305,7 +340,9 @@ def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ServerTimeoutError):
         return f"silence for {_SILENCE_SECONDS:g} s"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return "the host refuses connections"
+        if error.os_error.errno == errno.ECONNREFUSED:
+            return "the host refuses connections"
+        return f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer breaks off, or cannot be unpacked"
     return f"the connection broke ({type(error).__name__})"
@@ -322,14 +359,31 @@ def _is_public(address: str) -> bool:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:  # 2130706433, say, which a system takes for an address too
         return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+    meant: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+    if isinstance(found, ipaddress.IPv6Address):
+        # Where an address of version 4 is meant, that one counts.
+        meant = found.ipv4_mapped or found.sixtofour
+        if found in _TRANSLATED:
+            meant = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+    return (meant or found).is_global and not found.is_multicast
 
 
-def _place(url: str) -> str:
+def place_of(url: str) -> str:
     """The address without anything that might be secret."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "an address that cannot be read"
-    return f"{parts.hostname or '?'}{parts.path}"
+    return printable(f"{parts.hostname or '?'}{parts.path}")
+
+
+def printable(text: str) -> str:
+    """Text of a server's as every database and terminal takes it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _validator(answer: aiohttp.ClientResponse, name: str) -> str | None:
+    """A header that may be kept and sent back; None when it holds what no such header may."""
+    value = answer.headers.get(name, "")
+    is_one = value.isascii() and value.isprintable() and len(value) <= _LONGEST_VALIDATOR
+    return value if value and is_one else None

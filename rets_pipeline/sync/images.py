@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ from rets_pipeline.sync.downloads import (
     ImageRefused,
     ImageUnchanged,
     Validators,
+    place_of,
+    printable,
 )
 from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
 from rets_pipeline.sync.objects import Objects
@@ -40,9 +43,11 @@ logger = logging.getLogger(__name__)
 
 _FIRST_DELAY = timedelta(minutes=15)
 _LONGEST_DELAY = timedelta(days=2)
-#: rows written in one transaction, if so many come within the seconds
+#: rows written in one transaction, if so many come within the seconds. A process that is killed
+#: without a word has those fetched again, and what was under way: a blob and its row have no common
+#: transaction, so there is no number that is 0. Fewer at a time cost more than they save.
 _ROWS = 100
-_ROWS_SECONDS = 0.5
+_ROWS_SECONDS = 0.2
 #: listings whose images move in one transaction
 _LISTINGS = 200
 #: images that are prepared while others load
@@ -51,6 +56,7 @@ _AHEAD = 1_000
 _ACTION = "images"
 #: a blob's key is its content, so it never changes
 _CACHE_CONTROL = "public, max-age=31536000, immutable"
+_NO_WAY = "the payload names no address, and photos.strategies no other way"
 
 
 @dataclass(slots=True)
@@ -149,6 +155,9 @@ class ToLoad:
             others only.
         ways: how it may be loaded; the first one now, the others if that fails.
         from_object: its bytes come from GetObject and not from the address.
+        keeps_held: what is held stays until newer bytes come: a website shows it meanwhile. Not
+            so when the payload names it in another place.
+        failed_before: the row of a way that failed, though it may not the next time.
     """
 
     feed: str
@@ -159,6 +168,8 @@ class ToLoad:
     validators: Validators | None = None
     ways: tuple[str, ...] = ("url",)
     from_object: bool = False
+    keeps_held: bool = False
+    failed_before: FileRow | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -167,8 +178,13 @@ class ToLoad:
 
     @property
     def url(self) -> str:
-        """Where it is."""
-        return self.image.url
+        """Where it is; nothing when nobody has said so."""
+        return self.image.url or ""
+
+    def by_the_next_way(self, failed: FileRow | None) -> ToLoad:
+        """The same without its first way, which failed so."""
+        before = failed if failed is not None and failed["state"] == "failed" else None
+        return replace(self, ways=self.ways[1:], failed_before=before or self.failed_before)
 
     def stored(self, received: Received, picture: Picture) -> FileRow:
         """Blob first; the row, which the caller writes, second."""
@@ -209,21 +225,29 @@ class ToLoad:
         if isinstance(error, ImageUnchanged) and self.held is not None:
             return _row_of_held(self.image, self.held)
         if isinstance(error, ImageAbsent):
-            return self._row_of_failure("absent", str(error))
+            # Whoever could not answer may have it.
+            return self.failed_before or self._row_of_failure("absent", str(error))
         if isinstance(error, ImageRefused):
             return self._row_of_failure("failed", str(error), error.retry_after)
         if isinstance(error, NotAnImage):
-            place = self.url.partition("://")[2].partition("?")[0].rpartition("@")[2]
-            return self._row_of_failure("failed", f"{place}: {error}")
+            return self._row_of_failure("failed", f"{place_of(self.url)}: {error}")
         raise error
 
     def _row_of_failure(self, state: str, reason: str, retry_after: float | None = None) -> FileRow:
         attempts = self.image.attempts + 1
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempts - 1, 16))
         # Not all at once: what failed together need not come back together.
-        delay = max(delay * random.uniform(0.9, 1.1), timedelta(seconds=retry_after or 0))
+        delay *= random.uniform(0.9, 1.1)
+        # Nor when a host says so, who may mean the year 9999.
+        asked = timedelta(seconds=min(retry_after or 0.0, _LONGEST_DELAY.total_seconds()))
+        stays = self.held is not None and self.keeps_held and state == "failed"
         return media.row_of(
-            self.image, state=state, reason=reason, attempts=attempts, next_attempt=_now() + delay
+            self.image,
+            **(self.held.row if stays and self.held is not None else {}),
+            state=state,
+            reason=printable(reason),
+            attempts=attempts,
+            next_attempt=_now() + max(delay, asked),
         )
 
 
@@ -243,6 +267,9 @@ class _Loading:
         self._started = _now()
         self._objects = Objects(mirror)
         self._under_way: dict[tuple[str, str, str], ToLoad] = {}
+        self._again: list[ToLoad] = []
+        self._unwritten: list[FileRow] = []
+        self._written_at = time.monotonic()
 
     def all_of(self, lacking: list[Wanted]) -> None:
         """Move what is held already, load the rest."""
@@ -254,9 +281,9 @@ class _Loading:
                 self._exchange(transfer, pages)
             except BaseException:
                 # What has come is kept, so that nobody has to ask for it again.
-                rows = transfer.end()
+                self._unwritten += transfer.end()
                 with contextlib.suppress(sa.exc.SQLAlchemyError):
-                    self._write(rows)
+                    self._write()
                 raise
             finally:
                 counts.requests = transfer.requests + self._objects.requests
@@ -266,17 +293,19 @@ class _Loading:
             logger.warning("feed %s: left alone for now: %s", self._feed, ", ".join(alone))
 
     def _exchange(self, transfer: Transfer, pages: Iterator[list[Wanted]]) -> None:
-        counts, total = self._counts, self._counts.wanted
+        counts = self._counts
         more = True
-        while more or transfer.waiting:
+        while more or transfer.waiting or self._again or self._unwritten:
             while more and transfer.waiting < _AHEAD:
                 page = next(pages, None)
                 more = page is not None
                 self._load(transfer, self._moved(page or []))
-            self._settle(transfer, transfer.take(_ROWS, _ROWS_SECONDS))
-            self._mirror.progress("images", self._done, total)
-            if (more or transfer.waiting) and self._has_done_enough():
-                counts.postponed += transfer.drop() + sum(map(len, pages))
+            self._settle(transfer, _ROWS_SECONDS)
+            again, self._again = self._again, []
+            self._load(transfer, again)
+            if (more or transfer.waiting or self._again) and self._has_done_enough():
+                counts.postponed += transfer.drop() + sum(map(len, pages)) + len(self._again)
+                self._again = []
                 more = False
 
     def _load(self, transfer: Transfer, tasks: list[ToLoad]) -> None:
@@ -294,48 +323,49 @@ class _Loading:
     def _by_object(
         self, transfer: Transfer, tasks: Mapping[tuple[str, str, str], ToLoad], *, location: bool
     ) -> None:
-        rows: list[FileRow] = []
-        again: list[ToLoad] = []
         images = [task.image for task in tasks.values()]
+        if self._has_done_enough():
+            self._counts.postponed += len(images)
+            return
         for number, (image, found) in enumerate(self._objects.ask(images, location=location)):
             if self._has_done_enough():
                 self._counts.postponed += len(images) - number
-                break
-            task = tasks[identity(image)]
-            if isinstance(found, ImagePostponed) and task.ways[1:]:
-                again.append(replace(task, ways=task.ways[1:]))
-                continue
-            if isinstance(found, ImagePostponed):
-                self._counts.postponed += 1
-                continue
-            self._under_way[task.identity] = task
-            if isinstance(found, RetsObject) and found.location is not None:
-                transfer.give(
-                    [replace(task, image=replace(image, url=found.location), validators=None)]
-                )
-                continue
-            rows.append(_row_of_object(task, found))
-            if len(rows) >= _ROWS:
-                self._settle(transfer, rows)
-                rows = []
-        self._settle(transfer, rows)
-        self._load(transfer, again)
+                return
+            self._answered(transfer, tasks[identity(image)], found)
+            waited = time.monotonic() - self._written_at
+            if len(self._unwritten) >= _ROWS or waited >= _ROWS_SECONDS:
+                self._settle(transfer, 0.0)
 
-    def _settle(self, transfer: Transfer, rows: list[FileRow]) -> None:
-        """Write what is done; what failed and has another way goes it."""
-        if not self._under_way:
-            self._write(rows)
-            return
-        written: list[FileRow] = []
-        again: list[ToLoad] = []
-        for row in rows:
-            task = self._under_way.pop((row["listing_key"], row["media_key"], row["size"]), None)
-            if task is not None and task.ways[1:] and row["state"] != "stored":
-                again.append(replace(task, ways=task.ways[1:]))
+    def _answered(self, transfer: Transfer, task: ToLoad, found: RetsObject | Exception) -> None:
+        """What GetObject has said of an image."""
+        if isinstance(found, ImagePostponed):
+            if task.ways[1:]:
+                self._again.append(task.by_the_next_way(None))
             else:
-                written.append(row)
-        self._write(written)
-        self._load(transfer, again)
+                self._counts.postponed += 1
+            return
+        self._under_way[task.identity] = task
+        if isinstance(found, RetsObject) and found.location is not None:
+            image = replace(task.image, url=found.location)
+            transfer.give([replace(task, image=image, validators=None)])
+        else:
+            self._finish(_row_of_object(task, found))
+
+    def _settle(self, transfer: Transfer, seconds: float) -> None:
+        """Write what is done; wait so long at most until there is enough of it."""
+        for row in transfer.take(_ROWS, seconds):
+            self._finish(row)
+        self._write()
+        self._mirror.progress("images", self._done, self._counts.wanted)
+
+    def _finish(self, row: FileRow) -> None:
+        """What failed and has another way is to go it; all else is to be written."""
+        place = (row["listing_key"], row["media_key"], row["size"])
+        task = self._under_way.pop(place, None)
+        if task is not None and task.ways[1:] and row["state"] != "stored":
+            self._again.append(task.by_the_next_way(row))
+        else:
+            self._unwritten.append(row)
 
     def _has_done_enough(self) -> bool:
         if self._counts.bytes >= self._mirror.feed.photos.bytes_per_run:
@@ -352,7 +382,7 @@ class _Loading:
         if not images:
             return []
         to_load: list[ToLoad] = []
-        rows: list[FileRow] = []
+        moved: list[FileRow] = []
         with transaction(self._connection) as connection:
             listings = sorted({image.listing_key for image in images})
             held = media.held(connection, self._feed, listings)
@@ -363,37 +393,63 @@ class _Loading:
                 for image in some:
                     same = same_photo(image, here, names)
                     if same is None:
-                        to_load.append(self._to_load(image, here, known))
+                        to_load.append(self._to_load(image, here, known, names))
                     else:
-                        rows.append(_row_of_held(image, same))
-            self._loose += media.record(connection, self._feed, rows)
-        self._counts.moved += len(rows)
-        self._done += len(rows)
-        return to_load
+                        moved.append(_row_of_held(image, same))
+            self._loose += media.record(connection, self._feed, moved)
+        self._counts.moved += len(moved)
+        self._done += len(moved)
+        self._unwritten += [task.failed(ImageRefused(_NO_WAY)) for task in to_load if not task.ways]
+        return [task for task in to_load if task.ways]
 
-    def _to_load(self, image: Wanted, here: list[Held], known: dict[str, str]) -> ToLoad:
+    def _to_load(
+        self,
+        image: Wanted,
+        here: list[Held],
+        known: dict[str, str],
+        names: Mapping[tuple[str, str], int],
+    ) -> ToLoad:
         place = (image.media_key, image.size)
         held = next((item for item in here if (item.media_key, item.size) == place), None)
         ways = self._mirror.feed.photos.strategies
-        validators = None if held is None else self._validators(image, held)
-        return ToLoad(self._feed, self._mirror.archive, image, held, known, validators, ways)
+        return ToLoad(
+            self._feed,
+            self._mirror.archive,
+            image,
+            held,
+            known,
+            validators=None if held is None else self._validators(image, held),
+            ways=ways if image.url else tuple(way for way in ways if way != "url"),
+            keeps_held=held is not None
+            and (
+                held.held_token == image.change_token
+                or not names[image.listing_key, held.held_token]
+            ),
+        )
 
     def _validators(self, image: Wanted, held: Held) -> Validators | None:
         """Of the bytes in its place, when they are another version of what the address names."""
         source_url, etag = held.row["source_url"], held.row["etag"]
+        if source_url is None or image.url is None:
+            return None
         if source_url == image.url:
             return Validators(etag, held.row["last_modified"])
         plain = self._mirror.source.without_version
-        if source_url is None or plain(source_url) != plain(image.url):
+        if plain(source_url) != plain(image.url):
             return None
         # A weak tag, or a time, may be the same for other bytes.
         return Validators(etag) if etag and not etag.startswith("W/") else None
 
-    def _write(self, rows: list[FileRow]) -> None:
+    def _write(self) -> None:
+        rows = self._unwritten
+        self._written_at = time.monotonic()
         if not rows:
             return
         with transaction(self._connection) as connection:
-            self._loose += media.record(connection, self._feed, rows)
+            loose = media.record(connection, self._feed, rows)
+        # Not before: who is interrupted within the transaction writes them at the end.
+        self._unwritten = []
+        self._loose += loose
         self._done += len(rows)
         self._count(rows)
 
@@ -403,7 +459,8 @@ class _Loading:
             if row["state"] == "stored" and row["stored_at"] < self._started:
                 counts.unchanged += 1
                 continue
-            counts.bytes += row["bytes"] or 0
+            if row["state"] == "stored":
+                counts.bytes += row["bytes"]
             setattr(counts, row["state"], getattr(counts, row["state"]) + 1)
 
 
@@ -418,7 +475,7 @@ def same_photo(
         names: how many photos of a listing the payload names with a token.
     """
     same = [
-        item for item in held if item.size == image.size and item.change_token == image.change_token
+        item for item in held if item.size == image.size and item.held_token == image.change_token
     ]
     if names[image.listing_key, image.change_token] > len(same):
         return None  # a new photo under the token of another one
@@ -437,7 +494,7 @@ def _row_of_object(task: ToLoad, found: RetsObject | Exception) -> FileRow:
         try:
             return replace(task, from_object=True).stored(received, received.picture())
         except NotAnImage as error:
-            return task.failed(error)
+            return task.failed(ImageRefused(f"GetObject: {error}"))
 
 
 def _row_of_held(image: Wanted, held: Held) -> FileRow:

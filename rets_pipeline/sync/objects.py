@@ -36,6 +36,7 @@ class Objects:
         self.requests = 0
         self._mirror = mirror
         self._types = mirror.source.object_types
+        self._max_bytes = mirror.feed.photos.max_bytes
         self._failures = {True: 0, False: 0}
 
     def ask(self, images: Sequence[Wanted], *, location: bool) -> Iterator[Answered]:
@@ -63,9 +64,16 @@ class Objects:
             yield batch
 
     def _batch(self, size: str, images: list[Wanted], location: bool) -> Iterator[Answered]:
-        waiting = {(image.listing_key, str(image.order)): image for image in images}
+        waiting: dict[tuple[str, str], Wanted] = {}
+        for image in images:
+            if image.order is None:
+                yield image, ImageRefused("GetObject: the payload gives it no number")
+            elif waiting.setdefault((image.listing_key, str(image.order)), image) is not image:
+                yield image, ImageRefused("GetObject: the payload gives its number to another too")
         kind = self._types.get(size)
         fault: Exception = ImageAbsent("GetObject: the server did not send it")
+        if not waiting:
+            return
         if kind is None:
             fault = ImageRefused(f"GetObject: the source has no photos of the size {size}")
         elif self._failures[location] >= _FAILURES_IN_A_ROW:
@@ -74,6 +82,8 @@ class Objects:
             try:
                 yield from self._answered(kind, waiting, location)
                 self._failures[location] = 0
+            except ImageRefused as error:
+                fault = error
             except (RetsError, ValueError) as error:  # ValueError: a key that RETS cannot ask for
                 self._failures[location] += isinstance(error, RetsError)
                 fault = ImageRefused(f"GetObject: {error}")
@@ -97,12 +107,17 @@ class Objects:
                 image = waiting.pop(place, None)
                 if image is None:
                     continue  # nobody asked for it, or it comes again
-                if found.error is None:
+                if len(found.data) > self._max_bytes:
+                    yield image, ImageRefused(f"GetObject: larger than {self._max_bytes} bytes")
+                elif found.error is None:
                     yield image, found
                 elif found.absent:
                     yield image, ImageAbsent("GetObject: there is none (20403)")
                 else:
                     yield image, ImageRefused(f"GetObject: {found.error}")
+        if waiting and objects.closed is False:
+            # Some servers forget the closing boundary; others break off there.
+            raise ImageRefused("GetObject: the answer ended before it, without a closing boundary")
 
 
 def _by_size(image: Wanted) -> str:

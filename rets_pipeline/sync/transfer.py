@@ -5,14 +5,16 @@ the order of work between them. What does not: which images, one download (``dow
 
 Downloads share one event loop, so that a photo costs little processor time; it also hashes them,
 since handing a photo to another thread costs more than its hash. The archive puts them on threads,
-so that the next ones come meanwhile. Whoever takes what is done is woken for a hundred, not for
-each.
+so that the next ones come meanwhile: each on its own if that takes time, and several that came
+at once on one if it is quick, since to wake a thread costs more than a file. Whoever takes what is
+done is woken for a hundred, not for each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,9 @@ from rets_pipeline.warehouse.media import FileRow
 
 #: how long an interrupted run waits for what is under way: it would be asked for again
 _GRACE_SECONDS = 10.0
+#: an archive that takes less for an image is given several at a time
+_QUICK_SECONDS = 0.002
+_TOGETHER = 4
 
 
 class Task(Protocol):
@@ -53,6 +58,15 @@ class Task(Protocol):
             Exception: the error itself, when it is none of an image.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """An image that is here; what it shows, if that was looked at."""
+
+    task: Task
+    received: Received
+    picture: Picture | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,9 @@ class Transfer:
         self._wake: asyncio.Event
         self._room: asyncio.Event
         self._guard = threading.Lock()
+        self._to_store: list[_Arrived] = []
         self._storing = 0
+        self._seconds_to_store = 1.0  # lately
         self._is_full = False
         self._main: asyncio.Task[None] | None = None
         self._ready = threading.Event()
@@ -146,6 +162,8 @@ class Transfer:
             self._enough.wait(seconds)
         rows: list[FileRow] = []
         while self._done and len(rows) < most:
+            if rows and isinstance(self._done[0], _Broken):
+                break  # the next call tells: what came before it must not be lost
             self._note(self._done.popleft(), rows)
         return rows
 
@@ -220,10 +238,13 @@ class Transfer:
         self._main = asyncio.current_task()
         width = self._photos.connections
         with ThreadPoolExecutor(width, thread_name_prefix="images") as threads:
-            async with self._downloader, asyncio.TaskGroup() as group:
-                self._ready.set()
-                for _ in range(width):
-                    group.create_task(self._load(threads))
+            try:
+                async with self._downloader, asyncio.TaskGroup() as group:
+                    self._ready.set()
+                    for _ in range(width):
+                        group.create_task(self._load(threads))
+            finally:
+                self._hand_over(threads)
 
     async def _load(self, threads: ThreadPoolExecutor) -> None:
         while (task := await self._next()) is not None:
@@ -247,7 +268,18 @@ class Transfer:
                 return
         with self._guard:
             self._storing += 1
-        threads.submit(self._store, task, received, picture)
+        self._to_store.append(_Arrived(task, received, picture))
+        if len(self._to_store) == 1:
+            self._loop.call_soon(self._hand_over, threads)
+
+    def _hand_over(self, threads: ThreadPoolExecutor) -> None:
+        """Have stored what has come in this turn of the loop."""
+        arrived, self._to_store = self._to_store, []
+        if not arrived:
+            return
+        size = _TOGETHER if self._seconds_to_store < _QUICK_SECONDS else 1
+        for start in range(0, len(arrived), size):
+            threads.submit(self._store_all, arrived[start : start + size])
 
     async def _has_room(self) -> None:
         """Wait while as many bodies are being stored as may load: all are in memory.
@@ -273,6 +305,14 @@ class Transfer:
             if not self._tasks and not self._ended:
                 await self._wake.wait()
         return None
+
+    def _store_all(self, arrived: list[_Arrived]) -> None:
+        started = time.perf_counter()
+        for each in arrived:
+            self._store(each.task, each.received, each.picture)
+        # Threads may overwrite one another's: it is a rough figure.
+        took = (time.perf_counter() - started) / len(arrived)
+        self._seconds_to_store += (took - self._seconds_to_store) / 4
 
     def _store(self, task: Task, received: Received, picture: Picture | None) -> None:
         with received:

@@ -127,6 +127,7 @@ def mark_vanished(
             .values(
                 state="vanished",
                 reason="the blob was no longer in the archive",
+                held_token=None,
                 blob_key=None,
                 content_hash=None,
                 content_type=None,

@@ -125,7 +125,12 @@ media_file = sa.Table(
     sa.Column("listing_key", sa.Text, primary_key=True),
     sa.Column("media_key", sa.Text, primary_key=True),
     sa.Column("size", sa.Text, primary_key=True, comment="thumbnail, medium or large"),
-    sa.Column("change_token", sa.Text, comment="of the bytes held, or of the last attempt"),
+    sa.Column("change_token", sa.Text, comment="of the payload that the state is about"),
+    sa.Column(
+        "held_token",
+        sa.Text,
+        comment="of the payload that the bytes belong to; an older one while newer bytes fail",
+    ),
     sa.Column("blob_key", sa.Text, comment="in the archive; NULL: nothing held"),
     sa.Column("content_hash", sa.Text, comment="SHA-256 of the bytes, hexadecimal"),
     sa.Column("content_type", sa.Text),

@@ -30,6 +30,7 @@ class Wanted:
     """An image that the payload names and that is not held as it is now.
 
     Attributes:
+        url: None when the payload names no address of the photo, in no size.
         change_token: the payload's, now.
         attempts: made so far under this token.
         order: of the photo among its listing's, by which GetObject knows it.
@@ -38,7 +39,7 @@ class Wanted:
     listing_key: str
     media_key: str
     size: str
-    url: str
+    url: str | None
     change_token: str
     attempts: int
     order: int | None = field(default=None, compare=False)
@@ -49,6 +50,7 @@ FileRow = dict[str, Any]
 
 #: what a row tells of the bytes it names; NULL as long as there are none
 _OF_BYTES = (
+    "held_token",
     "blob_key",
     "content_hash",
     "content_type",
@@ -67,12 +69,13 @@ class Held:
     """Bytes in the archive under a token.
 
     Attributes:
+        held_token: theirs; the payload may name another one by now.
         row: what ``media_file`` says of the bytes: columns that may be copied to another row.
     """
 
     media_key: str
     size: str
-    change_token: str | None
+    held_token: str
     content_hash: str
     row: FileRow
 
@@ -83,6 +86,8 @@ def row_of(image: Wanted, **values: Any) -> FileRow:
     Args:
         values: ``state`` and what else is known; of bytes nothing without it.
     """
+    if values["state"] == "stored":
+        values["held_token"] = image.change_token
     return {
         "listing_key": image.listing_key,
         "media_key": image.media_key,
@@ -133,12 +138,18 @@ def lacking_or_unnamed(
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Images that payloads name, by what is held of them."""
+    """Images that payloads name, by what is held of them.
+
+    Attributes:
+        older: of those that are not stored as they are now, how many are held as they were: those
+            a website shows meanwhile.
+    """
 
     named: int
     stored: int
     absent: int
     failed: int
+    older: int = 0
 
     @property
     def pending(self) -> int:
@@ -150,27 +161,25 @@ def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> 
     """Count the images by state; a state under another token does not count."""
     named = _named(feed, sizes).subquery()
     file = ledgers.media_file
-    state = sa.func.coalesce(file.c.state, "pending")
+    same_token = file.c.change_token == named.c.change_token
+    state = sa.case((same_token, file.c.state), else_="pending").label("state")
+    is_older = sa.and_(file.c.blob_key.is_not(None), file.c.held_token != named.c.change_token)
     rows = connection.execute(
-        sa.select(state.label("state"), sa.func.count().label("images"))
-        .select_from(
-            named.outerjoin(
-                file,
-                sa.and_(
-                    file.c.feed == feed,
-                    *_same_image(named),
-                    file.c.change_token == named.c.change_token,
-                ),
-            )
+        sa.select(
+            state,
+            sa.func.count().label("images"),
+            sa.func.sum(sa.case((is_older, 1), else_=0)).label("older"),
         )
+        .select_from(named.outerjoin(file, sa.and_(file.c.feed == feed, *_same_image(named))))
         .group_by(state)
-    )
+    ).all()
     counts: dict[str, int] = {row.state: row.images for row in rows}
     return Completeness(
         named=sum(counts.values()),
         stored=counts.get("stored", 0),
         absent=counts.get("absent", 0),
         failed=counts.get("failed", 0),
+        older=sum(row.older for row in rows),
     )
 
 
@@ -186,6 +195,7 @@ def reasons(connection: sa.Connection, feed: str, most: int = 10) -> dict[str, i
         sa.select(file.c.reason, sa.func.count().label("images"))
         .where(file.c.feed == feed, file.c.state.in_(("absent", "failed", "vanished")))
         .group_by(file.c.reason)
+        .execution_options(yield_per=5_000)  # nearly as many as images, since each names its place
     )
     for row in rows:
         # What stands before the colon is the image's own place.
@@ -213,7 +223,7 @@ def held(
             Held(
                 row.media_key,
                 row.size,
-                row.change_token,
+                row.held_token,
                 row.content_hash,
                 {name: row._mapping[name] for name in _OF_BYTES},
             )
@@ -240,8 +250,8 @@ def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> lis
     Args:
         connection: in a transaction.
         feed: its name.
-        rows: all columns but ``feed``, each image once. A row without ``blob_key`` keeps none:
-            what was held under an older token goes.
+        rows: all columns but ``feed``, each image once. What was held in the place of a row goes,
+            unless the row still names it.
 
     Returns:
         Blob keys whose row was not written because the payload has moved on, and those that
@@ -332,8 +342,12 @@ def unused(connection: sa.Connection, feed: str, blob_keys: Iterable[str]) -> li
 
 
 def _named(feed: str, sizes: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Select[Any]:
-    """Every image that payloads name, a row for each size."""
+    """Every image that payloads name, a row for each size.
+
+    A photo of which they name no address at all may be had by GetObject, in every size.
+    """
     media = tables.media
+    no_address = sa.and_(*(media.c[name].is_(None) for name in URL_COLUMNS.values()))
     parts = [
         sa.select(
             media.c.listing_key,
@@ -342,7 +356,7 @@ def _named(feed: str, sizes: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Selec
             media.c.change_token,
             sa.literal(size).label("size"),
             media.c[URL_COLUMNS[size]].label("url"),
-        ).where(media.c.feed == feed, media.c[URL_COLUMNS[size]].is_not(None))
+        ).where(media.c.feed == feed, sa.or_(media.c[URL_COLUMNS[size]].is_not(None), no_address))
         for size in sizes
     ]
     return parts[0] if len(parts) == 1 else sa.union_all(*parts)

@@ -181,7 +181,7 @@ def _images(connection: sa.Connection, feed: str, key: str) -> list[Row]:
     named = (
         sa.select(
             media.c.media_key, media.c.order, media.c.change_token.label("named_token"),
-            file.c.size, file.c.state, file.c.change_token.label("held_token"), file.c.blob_key,
+            file.c.size, file.c.state, file.c.held_token, file.c.blob_key,
             file.c.bytes, file.c.stored_at, file.c.attempts, file.c.next_attempt, file.c.reason,
         )
         .outerjoin(
@@ -201,7 +201,7 @@ def _images(connection: sa.Connection, feed: str, key: str) -> list[Row]:
         connection,
         sa.select(
             file.c.media_key, sa.null().label("order"), sa.null().label("named_token"), file.c.size,
-            file.c.state, file.c.change_token.label("held_token"), file.c.blob_key, file.c.bytes,
+            file.c.state, file.c.held_token, file.c.blob_key, file.c.bytes,
             file.c.stored_at, file.c.attempts, file.c.next_attempt, file.c.reason,
         )
         .where(file.c.feed == feed, file.c.listing_key == key)

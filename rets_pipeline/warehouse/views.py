@@ -45,7 +45,7 @@ SELECT
             SELECT f.blob_key FROM media_file f
             WHERE f.feed = i.feed AND f.listing_key = i.listing_key
                 AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
-                AND f.change_token = i.change_token
+                AND f.held_token = i.change_token
             ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
         ),
         (
@@ -76,7 +76,7 @@ SELECT
     m.feed, m.listing_key, m.media_key, m."order", m.preferred_photo_yn, m.long_description,
     m.media_modification_timestamp, f.size, f.width, f.height, f.content_type, f.bytes,
     f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
-    CASE WHEN f.change_token = m.change_token THEN 1 ELSE 0 END AS is_current
+    CASE WHEN f.held_token = m.change_token THEN 1 ELSE 0 END AS is_current
 FROM media m
 JOIN media_file f ON f.feed = m.feed AND f.listing_key = m.listing_key
     AND f.media_key = m.media_key AND f.blob_key IS NOT NULL

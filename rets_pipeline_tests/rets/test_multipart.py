@@ -177,6 +177,23 @@ def test_headers(part: bytes, headers: dict[str, str], body: bytes, size: int) -
     assert headers.items() <= found.headers.items()
 
 
+@pytest.mark.parametrize("damage", [(b"", b""), (b"\r\n--rets", b"\n--rets"), (b"--\r\n", b"")])
+def test_portions_that_end_anywhere(damage: tuple[bytes, bytes]) -> None:
+    """Bodies of several portions, some of which hold what looks like a boundary for a while."""
+    objects = [
+        (PHOTO + b"\r\n--rets.boundar" + OTHER) * 9,
+        b"\r\n" * 40 + b"--rets.boundary but it is none, within a line" * 3,
+        OTHER * 30,
+        b"x" * 700,
+    ]
+    body = whole(objects).replace(*damage)
+    expected = bodies(body)
+    if not damage[0]:
+        assert expected == objects
+    for size in range(1, 400):
+        assert bodies(body, size=size) == expected, size
+
+
 def test_parts_come_as_they_arrive() -> None:
     body = whole()
     end_of_first = body.index(b"--rets.boundary", 10) + len(b"--rets.boundary\r\n")
@@ -189,6 +206,21 @@ def test_parts_come_as_they_arrive() -> None:
     assert next(parts).body == PHOTO
     with pytest.raises(BodyFault, match="too far"):
         next(parts)
+
+
+def test_a_part_without_end_is_refused_before_it_is_all_here() -> None:
+    head = b"--a\r\nObject-ID: 1\r\n\r\n"
+    taken = []
+
+    def chunks() -> Iterator[bytes]:
+        yield head
+        for number in range(1_000):
+            taken.append(number)
+            yield b"x" * 1_000
+
+    with pytest.raises(BodyFault, match="larger than 20000 bytes"):
+        list(Parts(chunks(), b"a", max_part_bytes=20_000))
+    assert len(taken) < 100
 
 
 def test_a_part_that_is_too_large() -> None:

@@ -86,6 +86,22 @@ def test_latency(client: Client) -> None:
     assert time.monotonic() - begin >= 0.3
 
 
+def test_payloads_without_addresses_of_photos(client: Client) -> None:
+    keys = list(client.master_list())[:20]
+    names = ("ThumbnailURL", "PhotoURL", "LargePhotoURL")
+    photos = [
+        photo
+        for photo_addresses in (True, False)
+        for _ in [behave(client, photo_addresses=photo_addresses)]
+        for listing in client.details(keys).values()
+        for photo in listing.iter("{*}PropertyPhoto")
+    ]
+    half = len(photos) // 2
+    assert all(photo.find("{*}PhotoLastUpdated") is not None for photo in photos)
+    found = [sum(photo.find("{*}" + name) is not None for name in names) for photo in photos]
+    assert found == [3] * half + [0] * half
+
+
 def test_images_that_fail(sandbox: RunningSandbox) -> None:
     listing = next(iter(control(sandbox, "truth")["listings"].values()))
     path = listing["photos"][0]["paths"]["large"]

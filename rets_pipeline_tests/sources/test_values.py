@@ -360,7 +360,9 @@ def test_change_tokens():
     assert values.change_token(url, moment) == "638456460001130000"
     assert values.change_token("https://example.com/1.jpg", moment) == moment
     assert values.change_token("https://example.com/1.jpg", None) == "https://example.com/1.jpg"
-    assert values.change_token(None, None) is None
+    assert values.change_token(None, moment, "another") == moment
+    assert values.change_token(None, None, "another") == "another"
+    assert values.change_token(None, None) == ""
 
 
 def test_rfc_1123_is_always_utc():

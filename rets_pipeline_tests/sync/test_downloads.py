@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import socket
@@ -198,6 +199,8 @@ def test_addresses_that_are_not_http(url: str) -> None:
         "http://xn--a.example.com/\x00",
         "http://2130706433/1.jpg",
         "http://0x7f.1/1.jpg",
+        "http://127.0.0.1\\@10.0.0.1/1.jpg",
+        "http://10.0.0.1\\@127.0.0.1/1.jpg",
     ],
 )
 @pytest.mark.parametrize("private", [True, False])
@@ -214,7 +217,7 @@ def test_addresses_that_are_none_are_refused_and_end_no_run(url: str, private: b
     "host",
     ["127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]", "0.0.0.0",
      "172.16.0.1", "100.64.0.1", "[::ffff:127.0.0.1]", "[fe80::1]", "[fd00::1]",
-     "224.0.0.1"],
+     "224.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::1]"],
 )  # fmt: skip
 def test_private_addresses_are_for_those_who_allow_them(host: str) -> None:
     name = host.strip("[]")
@@ -332,6 +335,72 @@ def test_a_server_that_sends_a_byte_now_and_then(server: ImageServer) -> None:
         thread.join()
 
 
+def test_whoever_waits_for_its_turn_is_not_too_slow(server: ImageServer) -> None:
+    """The time of a request begins with it, however long the host lets others wait."""
+
+    def slowly(path: str) -> Answer:
+        time.sleep(0.1)
+        return Answer(PICTURE)
+
+    server.fallback = slowly
+
+    async def many(loader: Loader) -> None:
+        urls = [server.url(f"/{number}") for number in range(6)]
+        await asyncio.gather(*(loader.downloader.get(url) for url in urls))
+
+    with Loader(connections_per_host=1, timeout_seconds=0.4) as loader:
+        loader.runner.run(many(loader))
+        assert loader.requests == 6
+
+
+def test_bytes_without_end_behind_a_packed_body(server: ImageServer) -> None:
+    """What is unpacked stays small, so no limit of size would ever be reached."""
+    gone = threading.Event()
+
+    def pour(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(10_000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
+            connection.sendall(gzip.compress(PICTURE))
+            while True:
+                connection.sendall(b"x" * 65_536)
+        gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=pour, args=(listener,), daemon=True)
+        thread.start()
+        with Loader(timeout_seconds=5) as loader:
+            assert loader.data(f"http://127.0.0.1:{listener.getsockname()[1]}/1.jpg") == PICTURE
+            assert gone.wait(5)
+        thread.join()
+
+
+def test_a_body_with_a_length_and_in_chunks(server: ImageServer) -> None:
+    """The length is a lie; what comes is bounded all the same."""
+    chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+    server.answers["/1.jpg"] = Answer(
+        chunk * 20 + b"0\r\n\r\n", headers={"Transfer-Encoding": "chunked"}, length=10
+    )
+    message = refusal(server.url("/1.jpg"), max_bytes=100_000)
+    assert "larger than" in message or "broke" in message
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_host(
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(received, "IN_MEMORY", 10_000)
+    monkeypatch.setattr(downloads, "IN_MEMORY", 10_000)
+    monkeypatch.setattr(received.tempfile, "TemporaryFile", full)
+    server.answers["/1.jpg"] = Answer(jpeg_of(300_000))
+    with Loader() as loader, pytest.raises(received.NoRoom, match="No space left"):
+        loader.get(server.url("/1.jpg"))
+    assert server.asked["/1.jpg"] == 1
+
+
 def test_a_server_that_talks_nonsense() -> None:
     def answer(listener: socket.socket) -> None:
         while True:
@@ -390,7 +459,9 @@ def test_a_fault_of_the_host_is_asked_for_again(server: ImageServer) -> None:
         assert loader.requests == 3
 
 
-@pytest.mark.parametrize(("status", "requests"), [(503, 3), (500, 3), (429, 3), (403, 1), (404, 1)])
+@pytest.mark.parametrize(
+    ("status", "requests"), [(503, 3), (500, 3), (522, 3), (429, 3), (403, 1), (404, 1)]
+)
 def test_an_image_is_asked_for_three_times_at_most(
     server: ImageServer, status: int, requests: int
 ) -> None:
@@ -431,13 +502,23 @@ def test_a_host_that_wants_to_be_left_in_peace_for_long_is(server: ImageServer) 
         assert loader.downloader.hosts_left_alone == [f"127.0.0.1:{server.port}"]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=500),
+        Answer(status=522),
+        Answer(status=403),  # it has had enough of us
+        Answer(PICTURE[:-2], length=len(PICTURE)),  # a good beginning each time
+    ],
+    ids=["500", "522", "403", "cut"],
+)
 def test_a_host_that_only_fails_is_left_alone(
-    server: ImageServer, monkeypatch: pytest.MonkeyPatch
+    server: ImageServer, monkeypatch: pytest.MonkeyPatch, answer: Answer
 ) -> None:
     monkeypatch.setattr(hosts, "FAILURES_IN_A_ROW", 5)
-    server.fallback = lambda path: Answer(status=500)
+    server.fallback = lambda path: answer
     with Loader() as loader:
-        for number in range(4):
+        for number in range(6):
             with pytest.raises((ImageRefused, ImagePostponed)):
                 loader.get(server.url(f"/{number}.jpg"))
         assert loader.requests == 5
@@ -527,6 +608,8 @@ def test_a_large_image_goes_through_a_file(
         ("", None),
         (None, None),
         ("9" * 400, 999_999_999),
+        ("Sun, 01 Mar 99999999999999999999 12:00:00 GMT", None),
+        ("Sun, 01 Mar 2026 12:00:00 +99999999", None),
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
@@ -25,6 +26,14 @@ LARGE = (2_000, 40)
 NIGHTLY = [pytest.mark.nightly, pytest.mark.timeout(3_600)]
 #: where it is interrupted; 2: nowhere
 HALF_WAY, NOWHERE = 0.5, 2.0
+
+
+@pytest.fixture
+def archive(request: pytest.FixtureRequest, warehouse_url: str, archive_folder: Path) -> Archive:
+    """S3 beside Postgres, a folder beside SQLite."""
+    is_postgres = warehouse_url.startswith("postgresql")
+    uri = request.getfixturevalue("s3_archive_uri") if is_postgres else str(archive_folder)
+    return Archive.from_uri(uri)
 
 
 class Steps:

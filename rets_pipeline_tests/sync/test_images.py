@@ -371,6 +371,110 @@ def test_failures_are_tried_later_and_later(board: Board) -> None:
     )
 
 
+def shown(board: Board) -> dict[str, tuple[str, int]]:
+    """What a website shows of the photos: the blob, and whether it is the present version."""
+    query = sa.text("SELECT media_key, blob_key, is_current FROM listing_photos")
+    return {row.media_key: (row.blob_key, row.is_current) for row in rows(board.warehouse, query)}
+
+
+def first_shown(board: Board) -> str | None:
+    (row,) = rows(board.warehouse, sa.text("SELECT * FROM current_listings"))
+    return row.first_image_blob_key  # type: ignore[no-any-return]
+
+
+def test_what_is_held_stays_while_newer_bytes_fail(board: Board) -> None:
+    """A host that is unwell takes no photo from a website."""
+    board.publish([A, B])
+    board.run()
+    (old,) = {row.blob_key for key, row in board.files().items() if key == "1_1"}
+    newer = Photo("9", "newer")
+    board.server.answers = {newer.path: Answer(status=500)}
+    board.publish([newer, B])
+    for attempt in (1, 2):
+        counts = board.run()
+        assert (counts.failed, counts.bytes, counts.blobs_deleted) == (1, 0, 0)
+        row = board.files()["1_1"]
+        assert (row.state, row.attempts, row.blob_key) == ("failed", attempt, old)
+        assert (row.change_token, row.held_token) == ("9", "1")
+        assert "HTTP 500" in row.reason
+        assert row.next_attempt > datetime.now(UTC)
+        assert board.blobs()[old] == jpeg("a.jpg")
+        assert shown(board)["1_1"] == (old, 0)
+        assert shown(board)["1_2"][1] == 1
+        assert first_shown(board) == old
+        with board.warehouse.reading() as connection:
+            found = media.completeness(connection, FEED, ["large"])
+        assert found == media.Completeness(named=2, stored=1, absent=0, failed=1, older=1)
+        board.make_due()
+    board.server.answers = {}
+    counts = board.run()
+    assert (counts.stored, counts.blobs_deleted) == (1, 1)
+    board.assert_equal([newer, B])
+    assert {is_current for _, is_current in shown(board).values()} == {1}
+
+
+def test_a_payload_that_takes_its_change_back_needs_no_request(board: Board) -> None:
+    board.publish([A])
+    board.run()
+    board.server.answers = {B.path: Answer(status=500)}
+    board.publish([B])
+    board.run()
+    board.publish([A])
+    counts = board.run()
+    assert (counts.moved, counts.requests) == (1, 0)
+    board.assert_equal([A])
+
+
+def test_what_the_server_no_longer_has_does_not_stay(board: Board) -> None:
+    board.publish([A, B])
+    board.run()
+    board.server.answers = {C.path: Answer(status=404)}
+    board.publish([C, B])
+    assert board.run().absent == 1
+    assert (board.files()["1_1"].state, board.files()["1_1"].blob_key) == ("absent", None)
+    assert [*board.blobs().values()] == [jpeg("b.jpg")]
+
+
+def test_what_moved_elsewhere_does_not_stay_in_its_old_place(board: Board) -> None:
+    """It would be shown twice, once under another photo's words."""
+    board.publish([A, B])
+    board.run()
+    board.server.answers = {C.path: Answer(status=500)}
+    board.publish([C, A])
+    assert (board.run().failed, board.files()["1_1"].blob_key) == (1, None)
+    assert [*board.blobs().values()] == [jpeg("a.jpg")]
+
+
+def test_no_host_has_a_photo_forgotten(board: Board) -> None:
+    """Whenever it wants to be asked again, and however it writes that."""
+    board.publish([A])
+    busy = [
+        Answer(status=503),
+        Answer(status=503),
+        Answer(status=503, headers={"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}),
+    ]
+    board.server.fallback = lambda path: busy.pop(0)
+    assert board.run().failed == 1
+    assert board.files()["1_1"].next_attempt < datetime.now(UTC) + timedelta(days=3)
+
+
+def test_what_a_host_sends_beside_its_bytes_ends_no_run(board: Board) -> None:
+    """Bytes in a header that are no text, which databases refuse."""
+    board.server.answers = {
+        A.path: Answer(jpeg("a.jpg"), headers={"ETag": '"\xe9"', "Last-Modified": "\xe9t\xe9"}),
+        B.path: Answer(status=302, headers={"Location": "/\xe9\x7f.jpg"}),
+        C.path: Answer(status=302, headers={"Location": "http://\xe9.example.com/\xe9"}),
+    }
+    plain = board.server.fallback
+    board.server.fallback = lambda path: Answer(status=500) if "%" in path else plain(path)
+    board.publish([A, B, C])
+    counts = board.run()
+    assert (counts.stored, counts.failed) == (1, 2)
+    files = board.files()
+    assert (files["1_1"].etag, files["1_1"].last_modified) == (None, None)
+    assert all(row.reason.isprintable() for row in files.values() if row.reason)
+
+
 def test_a_new_token_is_due_at_once(board: Board) -> None:
     board.publish([A])
     board.server.answers = {A.path: Answer(status=500)}
@@ -464,6 +568,27 @@ def test_an_interrupted_run_keeps_what_has_come(
     monkeypatch.undo()
     board.run()
     board.assert_equal(photos)
+    assert set(board.server.asked.values()) == {1}
+
+
+def test_rows_that_an_interrupt_met_within_their_transaction_are_written(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [Photo(str(number), f"p{number}") for number in range(8)]
+    board.publish(photos)
+    plain, interrupts = media.record, [KeyboardInterrupt()]
+
+    def interrupted(*arguments: Any) -> list[str]:
+        loose = plain(*arguments)
+        if arguments[2] and interrupts:
+            raise interrupts.pop()
+        return loose
+
+    monkeypatch.setattr(media, "record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        board.run()
+    assert len(board.files()) == 8
+    board.run()
     assert set(board.server.asked.values()) == {1}
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -10,10 +14,13 @@ import requests
 import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive
-from rets_pipeline.sandbox import RunningSandbox
+from rets_pipeline.sandbox import RunningSandbox, ddf_objects
+from rets_pipeline.sandbox.changes import Change
+from rets_pipeline.sandbox.generic.objects import Multipart
 from rets_pipeline.sandbox.photos import Studio
 from rets_pipeline.sync import hosts, images
 from rets_pipeline.sync.images import ImageCounts
+from rets_pipeline.sync.objects import Objects
 from rets_pipeline.sync.run import sync
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
@@ -127,6 +134,115 @@ def test_a_server_that_refuses_is_left_alone(mirrored: Mirrored) -> None:
     assert counts.failed > 0
     assert counts.failed + counts.postponed == counts.wanted
     assert mirrored.run("object").stored == counts.postponed
+
+
+@pytest.mark.parametrize("way", ["location", "object"])
+def test_payloads_that_name_no_addresses(
+    sandbox: RunningSandbox, sqlite_warehouse: Warehouse, archive: Archive, way: str
+) -> None:
+    behave(sandbox, serves_objects="locations", photo_addresses=False)
+    mirrored = Mirrored(sandbox, sqlite_warehouse, archive)
+    media = rows(sqlite_warehouse, sa.select(tables.media))
+    assert {(row.media_url, row.medium_url, row.thumbnail_url) for row in media} == {(None,) * 3}
+
+    counts = mirrored.run("url")  # nobody can know where they are
+    assert (counts.failed, counts.requests) == (counts.wanted, 0) == (len(media), 0)
+    (reason,) = {row.reason for row in rows(sqlite_warehouse, sa.select(ledgers.media_file))}
+    assert reason == "the payload names no address, and photos.strategies no other way"
+
+    with sqlite_warehouse.writing() as connection:
+        connection.execute(sa.update(ledgers.media_file).values(next_attempt=datetime.now(UTC)))
+    counts = mirrored.run("url", way)
+    assert (counts.stored, mirrored.asked()) == (len(media), 12)
+    mirrored.assert_equal()
+    assert mirrored.run("url", way) == ImageCounts()
+
+    key = Counter(row.listing_key for row in media).most_common(1)[0][0]
+    for kind in ("photo_replaced", "photos_reordered", "photo_removed"):
+        sandbox.world.change(Change(kind=kind, listing_key=int(key)))
+        with open_mirror(sqlite_warehouse, archive, feed_of(sandbox), sandbox) as mirror:
+            sync(mirror)
+        assert mirrored.run("url", way).requests <= 2 * len(media)
+        mirrored.assert_equal()
+
+
+def test_a_way_that_may_work_the_next_time_is_not_forgotten(mirrored: Mirrored) -> None:
+    """The host is unwell, and GetObject has nothing: that is not to say that there is no photo."""
+    with mirrored.warehouse.writing() as connection:
+        first = sa.select(sa.func.min(tables.media.c.media_key)).scalar_subquery()
+        address = mirrored.sandbox.url + "/listings/unwell"
+        connection.execute(
+            sa.update(tables.media)
+            .where(tables.media.c.media_key == first)
+            .values(media_url=address)
+        )
+    behave(mirrored.sandbox, image_status={"/listings/unwell": 503})
+    counts = mirrored.run("url", "location", "object")
+    assert (counts.failed, counts.absent, counts.stored) == (1, 0, counts.wanted - 1)
+    (row,) = rows(
+        mirrored.warehouse, sa.select(ledgers.media_file).where(sa.text("state = 'failed'"))
+    )
+    assert row.reason.endswith("/listings/unwell: HTTP 503")
+
+
+def test_an_answer_that_ends_early_does_not_say_that_photos_are_absent(
+    mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut between two parts it looks whole, but for the closing boundary."""
+
+    def cut(parts: list[Any]) -> Multipart:
+        return Multipart(parts[:-1], closed=False)
+
+    behave(mirrored.sandbox, serves_objects="bytes")
+    monkeypatch.setattr(ddf_objects, "Multipart", cut)
+    counts = mirrored.run("object")
+    assert (counts.absent, counts.failed + counts.stored) == (0, counts.wanted)
+    assert counts.failed > 0 < counts.stored
+    monkeypatch.undo()
+    with mirrored.warehouse.writing() as connection:
+        connection.execute(sa.update(ledgers.media_file).values(next_attempt=datetime.now(UTC)))
+    mirrored.run("object")
+    mirrored.assert_equal()
+
+
+def test_numbers_that_name_no_single_photo(mirrored: Mirrored) -> None:
+    """One photo without a number, and two with one, do not keep the others from being asked for."""
+    behave(mirrored.sandbox, serves_objects="bytes")
+    order = tables.media.c.order
+    with mirrored.warehouse.writing() as connection:
+        for number, other in ((2, None), (3, 1)):
+            connection.execute(sa.update(tables.media).where(order == number).values(order=other))
+    counts = mirrored.run("object")
+    bad = [row for row in rows(mirrored.warehouse, sa.select(ledgers.media_file)) if row.reason]
+    assert {row.media_key.partition("_")[2]: row.reason for row in bad} == {
+        "2": "GetObject: the payload gives it no number",
+        "3": "GetObject: the payload gives its number to another too",
+    }
+    assert (counts.failed, counts.stored) == (len(bad), counts.wanted - len(bad))
+
+
+def test_objects_over_the_limit_are_refused(mirrored: Mirrored) -> None:
+    behave(mirrored.sandbox, serves_objects="bytes")
+    counts = mirrored.run("object", max_bytes=1_000)
+    assert counts.failed == counts.wanted
+    reasons = {row.reason for row in rows(mirrored.warehouse, sa.select(ledgers.media_file))}
+    assert reasons == {"GetObject: larger than 1000 bytes"}
+
+
+def test_an_interrupt_keeps_the_objects_that_have_come(
+    mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(mirrored.sandbox, serves_objects="bytes")
+    plain = Objects.ask
+
+    def interrupted(self: Objects, *arguments: Any, **named: Any) -> Iterator[Any]:
+        yield from islice(plain(self, *arguments, **named), 7)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Objects, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        mirrored.run("object")
+    assert len(rows(mirrored.warehouse, sa.select(ledgers.media_file))) == 7
 
 
 def test_other_bytes_than_an_image(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from rets_pipeline.rets.images import image_fault, jpeg_size
 from rets_pipeline.sync import received
 from rets_pipeline.sync.received import NotAnImage, Received
 from rets_pipeline_tests.sync.image_server import jpeg
@@ -68,6 +70,28 @@ def test_a_cut_image(form: str, in_memory: int, monkeypatch: pytest.MonkeyPatch)
         body.write(drawn(form)[:-4])
         with pytest.raises(NotAnImage, match="cut off after"):
             body.picture()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"exif": b"Exif\x00\x00" + bytes(40)},
+        {"comment": b"\xff\xc0" * 9},
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_size_of_a_jpeg_is_pillows(mode: str, options: dict[str, Any]) -> None:
+    """It is read without Pillow, for the processor time that it takes."""
+    for size in ((1, 1), (30, 20), (4_000, 9), (9, 65_500)):
+        written = io.BytesIO()
+        Image.new(mode, size).save(written, "JPEG", **options)
+        data = written.getvalue()
+        assert jpeg_size(data) == Image.open(io.BytesIO(data)).size == size
+        for cut in range(0, len(data), len(data) // 20):
+            assert jpeg_size(data[:cut]) in (None, size)
+            assert image_fault(data[:cut]) is not None
 
 
 def test_a_header_that_nobody_can_read() -> None:

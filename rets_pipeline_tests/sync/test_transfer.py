@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,12 +105,53 @@ def test_no_more_bodies_wait_for_the_archive_than_may(urls: list[str]) -> None:
     assert len(rows) == len(urls)
 
 
+def test_an_archive_that_is_slow_gets_a_thread_for_each(urls: list[str]) -> None:
+    """What is quick to store shares one; what is not must not wait for the others."""
+    guard, now, most, threads = threading.Lock(), [0], [0], set()
+
+    def store() -> None:
+        with guard:
+            threads.add(threading.get_ident())
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        with guard:
+            now[0] -= 1
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, store) for url in urls)
+        while given.waiting:
+            given.take(100, 30)
+        assert given._seconds_to_store > transfer._QUICK_SECONDS
+    assert most[0] == len(threads) == PHOTOS.connections
+
+
 def test_a_fault_that_is_no_images_ends_everything(urls: list[str]) -> None:
     def store() -> None:
         raise RuntimeError("the disk is full")
 
     with Transfer(PHOTOS, "tests/1.0") as given:
         given.give(Task(url, store) for url in urls)
+        with pytest.raises(RuntimeError, match="disk is full"):
+            given.take(100, 30)
+
+
+def test_what_was_done_before_such_a_fault_is_handed_over_first(urls: list[str]) -> None:
+    stored, broken = threading.Barrier(4), threading.Event()
+
+    def fail() -> None:
+        stored.wait(20)
+        assert broken.wait(20)
+        raise RuntimeError("the disk is full")
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give([*(Task(url, lambda: stored.wait(20)) for url in urls[:3]), Task(urls[3], fail)])
+        while len(given._done) < 3:
+            time.sleep(0.005)
+        broken.set()
+        while len(given._done) < 4:
+            time.sleep(0.005)
+        assert len(given.take(100, 30)) == 3
         with pytest.raises(RuntimeError, match="disk is full"):
             given.take(100, 30)
 

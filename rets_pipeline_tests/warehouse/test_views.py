@@ -32,7 +32,8 @@ def held(warehouse: Warehouse, *files: tuple[str, str, str, str | None]) -> None
                     listing_key="1",
                     media_key=f"1_{number}",
                     size=size,
-                    change_token=token,
+                    change_token="t",
+                    held_token=token if blob else None,
                     blob_key=blob,
                     state="stored" if blob else "failed",
                 )

@@ -561,7 +561,8 @@ DERIVED: Mapping[str, Mapping[str, str]] = {
         "resource_record_id": "ListingID",
         "media_category": "always Photo",
         "preferred_photo_yn": "true for the SequenceID 1",
-        "change_token": "the number behind TS in the photo's address; without one PhotoLastUpdated",
+        "change_token": "the number behind TS in the photo's address; without one PhotoLastUpdated,"
+        " or else LastUpdated",
     },
     "open_house": {
         "listing_key": "@ID of the listing",

@@ -352,9 +352,9 @@ def _agree_on_unit(room: Row) -> None:
         room["room_width"] = values.converted(room["room_width"], width, length)
 
 
-def _photo_token(row: Row) -> str | None:
+def _photo_token(row: Row) -> str:
     url = row["media_url"] or row["medium_url"] or row["thumbnail_url"]
-    return change_token(url, row["change_token"])
+    return change_token(url, row["change_token"], row["unreliable_last_updated"])
 
 
 def _property_type(row: Row) -> str | None:

@@ -510,13 +510,16 @@ def basement_developments(text: str) -> list[str]:
 _TICKS = re.compile(r"/TS([0-9]+)/")
 
 
-def change_token(url: str | None, photo_last_updated: str | None) -> str | None:
+def change_token(
+    url: str | None, photo_last_updated: str | None, other_date: str | None = None
+) -> str:
     """What changes when a photo's bytes do.
 
     DDF: the number behind ``TS`` in the address is the photo's time of change in full resolution;
-    older payloads have no addresses, but ``PhotoLastUpdated``.
+    older payloads have no addresses, but ``PhotoLastUpdated``. The other date is wrong at the
+    source, but changes. Nothing at all: a photo of which nobody can tell whether it changed.
     """
     ticks = _TICKS.search(url) if url else None
     if ticks is not None:
         return ticks.group(1)
-    return photo_last_updated or url
+    return photo_last_updated or url or other_date or ""
