@@ -304,9 +304,10 @@ def _fill(warehouse: Warehouse) -> None:
         f" '638000000000000000'{rows}"
     )
     held = sa.text(
-        "INSERT INTO media_file (feed, listing_key, media_key, size, change_token, blob_key,"
-        " content_hash, content_type, bytes, state, attempts, stored_at)"
-        f" SELECT :feed, {key}, 'large', '638000000000000000', 'images/bench/' || md5(n::text),"
+        "INSERT INTO media_file (feed, resource_name, resource_record_key, media_key, size,"
+        " change_token, blob_key, content_hash, content_type, bytes, state, attempts, stored_at)"
+        f" SELECT :feed, 'Property', {key}, 'large', '638000000000000000',"
+        " 'images/bench/' || md5(n::text),"
         f" md5(n::text), 'image/jpeg', 100000, 'stored', 0, now(){rows}"
     )
     with warehouse.writing() as connection:

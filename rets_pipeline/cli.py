@@ -265,7 +265,7 @@ def members(
 
 @app.command()
 def images(feed: Feed) -> None:
-    """Bring the photos in step with the listings."""
+    """Bring photos and logos in step with listings, members and offices."""
     settings, chosen = _runnable(feed)
     from rets_pipeline.commands import report, runs
 

@@ -30,7 +30,7 @@ from rets_pipeline.settings import FeedConfig, Settings, SettingsError
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.addresses import located
 from rets_pipeline.warehouse.engine import Warehouse
-from rets_pipeline.warehouse.resources import MEMBERS, OFFICES, Resource
+from rets_pipeline.warehouse.resources import LISTINGS, MEMBERS, OFFICES, Resource
 
 FEED = "sandbox"
 _DAYS_AGED = 3
@@ -144,15 +144,18 @@ def _step(console: Console, settings: Settings, feed: FeedConfig, world: World, 
     )
     seconds = time.monotonic() - started
     tell(console, *finished, indent="  ")
-    truth = _get(world, "/_sandbox/truth?images=large")
+    truth = _get(world, "/_sandbox/truth?images=large&people_images=large")
     differences = list(compare(settings, truth))
     if differences:
         raise DemoFailed(f"{len(differences)} differences from the server: {differences[0]}")
     photos = sum(len(listing["photos"]) for listing in truth["listings"].values())
+    photos += len(_photos(truth["agents"]))
+    logos = len(_logos(truth["offices"]))
     console.print(
         f"  [green]verified[/]     {len(truth['listings']):,} listings, {len(truth['agents']):,} "
-        f"agents, {len(truth['offices']):,} offices and the SHA-256 of {photos:,} photos: equal "
-        f"to the server's; every listing has coordinates  [dim]({seconds:.1f} s)[/]",
+        f"agents, {len(truth['offices']):,} offices and the SHA-256 of {photos:,} photos and "
+        f"{logos:,} logos: equal to the server's; every listing has coordinates  "
+        f"[dim]({seconds:.1f} s)[/]",
         soft_wrap=True,
     )
 
@@ -167,6 +170,8 @@ def compare(settings: Settings, truth: dict[str, Any]) -> Iterator[str]:
             yield from _compare_people(connection, MEMBERS, truth["agents"])
             yield from _compare_people(connection, OFFICES, truth["offices"])
             yield from _compare_images(connection, archive, truth["listings"])
+            yield from _compare_images_of(connection, archive, MEMBERS, _photos(truth["agents"]))
+            yield from _compare_images_of(connection, archive, OFFICES, _logos(truth["offices"]))
             yield from _compare_coordinates(connection)
     finally:
         warehouse.close()
@@ -233,12 +238,12 @@ def _compare_images(
 ) -> Iterator[str]:
     file, media = ledgers.media_file, tables.media
     rows = connection.execute(
-        sa.select(file.c.listing_key, media.c.order, file.c.blob_key)
+        sa.select(media.c.listing_key, media.c.order, file.c.blob_key)
         .join(
             media,
             sa.and_(media.c.feed == file.c.feed, media.c.media_key == file.c.media_key),
         )
-        .where(file.c.feed == FEED, file.c.state == "stored")
+        .where(LISTINGS.rows_in(file, FEED), file.c.state == "stored")
     )
     held = {(row.listing_key, row.order): row.blob_key for row in rows}
     expected = {
@@ -251,6 +256,39 @@ def _compare_images(
     for place in sorted(expected.keys() & held.keys()):
         if hashlib.sha256(archive.get(held[place])).hexdigest() != expected[place]:
             yield f"photo {place[1]} of listing {place[0]} has other bytes than the server's"
+
+
+def _photos(agents: dict[str, Any]) -> dict[str, str]:
+    """The hashes of the agents' large photos."""
+    return {
+        key: agent["photo"]["sha256"]["large"] for key, agent in agents.items() if agent["photo"]
+    }
+
+
+def _logos(offices: dict[str, Any]) -> dict[str, str]:
+    return {key: one["logo_sha256"] for key, one in offices.items() if one["logo_sha256"]}
+
+
+def _compare_images_of(
+    connection: sa.Connection, archive: Archive, resource: Resource, expected: dict[str, str]
+) -> Iterator[str]:
+    """Of those that their own search tells of; listings may name more, as they were."""
+    file, table = ledgers.media_file, resource.table
+    key = resource.key_in(table)
+    rows = connection.execute(
+        sa.select(key.label("record_key"), file.c.blob_key)
+        .join(
+            file,
+            sa.and_(resource.rows_in(file, FEED), file.c.resource_record_key == key),
+        )
+        .where(resource.rows_in(table, FEED), file.c.state == "stored")
+    )
+    held = {row.record_key: row.blob_key for row in rows}
+    for one in sorted(expected.keys() ^ held.keys()):
+        yield f"the image of {resource.name} {one} is stored or named, not both"
+    for one in sorted(expected.keys() & held.keys()):
+        if hashlib.sha256(archive.get(held[one])).hexdigest() != expected[one]:
+            yield f"the image of {resource.name} {one} has other bytes than the server's"
 
 
 def _compare_coordinates(connection: sa.Connection) -> Iterator[str]:

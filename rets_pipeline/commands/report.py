@@ -28,7 +28,10 @@ def tell(console: Console, *finished: Finished, indent: str = "") -> None:
 
 
 def _lines(actions: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
-    """A line for each step, but one for all steps of members, and one for those of offices."""
+    """A line for each step, but one for all steps of members, and one for those of offices.
+
+    Their images have lines of their own.
+    """
     kinds = {f"{resource.name.lower()} ": resource.kind for resource in OTHERS}
     lines: list[tuple[str, dict[str, int]]] = []
     for action in actions:
@@ -36,12 +39,15 @@ def _lines(actions: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
             (kind for start, kind in kinds.items() if action["action"].startswith(start)),
             action["action"],
         )
+        if action["action"].endswith(" images"):
+            name = action["action"]
         # What is fetched says less than what became of it.
         fetched = name if name in kinds.values() or name == LISTINGS.kind else None
         numbers = {
             key: value
             for key, value in action.items()
-            if key not in (*_HOW, fetched) and not isinstance(value, list)  # keys: SQL tells them
+            # Keys and other texts: SQL tells them.
+            if key not in (*_HOW, fetched) and isinstance(value, int)
         }
         line = next((line for line in lines if line[0] == name and name in kinds.values()), None)
         if line is None:

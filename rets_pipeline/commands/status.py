@@ -13,6 +13,7 @@ from rets_pipeline.settings import FeedConfig
 from rets_pipeline.warehouse import addresses, runs
 from rets_pipeline.warehouse.addresses import Standing
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.media import Completeness
 from rets_pipeline.warehouse.runs import PeopleStatus, Status
 
 
@@ -48,6 +49,7 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "images pending": _number(images.pending),
         "images absent on the server": _number(images.absent),
         "images failed": _number(images.failed),
+        **{f"images of {kind}": _held(it.images) for kind, it in state.people.items()},
         "  mostly because": next(iter(state.image_reasons), "-"),
         "images held as they were before": _number(images.older),
         "located by their payload": f"{located.by_payload:,} of {located.listings:,}",
@@ -58,6 +60,13 @@ def _cells(state: Status, now: datetime) -> dict[str, str]:
         "tombstones": _number(state.tombstones),
         **_people_cells(state.people, now),
     }
+
+
+def _held(images: Completeness) -> str:
+    """How many of how many, and in what way the others are not."""
+    parts = {"pending": images.pending, "absent": images.absent, "failed": images.failed}
+    others = [f", {number:,} {name}" for name, number in parts.items() if number]
+    return f"{images.stored:,} of {images.named:,}{''.join(others)}"
 
 
 def _people_cells(people: dict[str, PeopleStatus], now: datetime) -> dict[str, str]:

@@ -68,10 +68,14 @@ def active_run(instance: dg.DagsterInstance, feed: str, *, but: Collection[str] 
     return _active(instance, is_ours, but)
 
 
-def active_run_of(instance: dg.DagsterInstance, feed: str, job: str, asset: str) -> str | None:
-    """A run of that job, or one of its asset that the UI started; likewise."""
-    key = naming.asset_key(feed, asset)
-    return _active(instance, lambda run: run.job_name == job or key in (run.asset_selection or ()))
+def active_run_of(
+    instance: dg.DagsterInstance, feed: str, job: str, assets: Collection[str]
+) -> str | None:
+    """A run of that job, or one of its assets that the UI started; likewise."""
+    keys = {naming.asset_key(feed, asset) for asset in assets}
+    return _active(
+        instance, lambda run: run.job_name == job or bool(keys & set(run.asset_selection or ()))
+    )
 
 
 def _active(

@@ -22,7 +22,7 @@ from rets_pipeline.orchestration.io_managers import Stream
 from rets_pipeline.orchestration.resources import mirror_of
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sources.registry import source_for
-from rets_pipeline.sync import apply, changes, delete, images, master, pull, shown
+from rets_pipeline.sync import apply, changes, delete, master, pull, shown
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.sync.master import MasterList
 from rets_pipeline.warehouse.resources import LISTINGS
@@ -89,7 +89,6 @@ def feed_assets(feed: FeedConfig, deployment: Deployment) -> list[dg.AssetsDefin
         _raw_listings(feed, deployment),
         _listings(feed, deployment),
         _deleted_listings(feed, deployment),
-        _listing_images(feed, deployment),
     ]
 
 
@@ -361,26 +360,3 @@ def _deleted_listings(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefi
         )
 
     return deleted_listings
-
-
-def _listing_images(feed: FeedConfig, deployment: Deployment) -> dg.AssetsDefinition:
-    by_address = set(feed.photos.strategies) == {"url"}
-
-    @feed_asset(
-        feed,
-        deployment,
-        naming.IMAGES,
-        # GetObject needs the account's only session.
-        naming.images_pool(feed.name) if by_address else naming.rets_pool(feed.name),
-        deps=[naming.asset_key(feed.name, naming.LISTINGS)],
-        kinds={"jpeg", deployment.archive, deployment.database},
-        description="Photos in step with the payloads: a bounded batch of images that are "
-        f"missing, changed or gone. Needs {'no' if by_address else 'the'} RETS session.",
-    )
-    def listing_images(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        started = time.monotonic()
-        with as_failures():
-            counts = images.mirror_images(mirror_of(context, feed.name))
-        return dg.MaterializeResult(metadata=metadata.images(counts, time.monotonic() - started))
-
-    return listing_images

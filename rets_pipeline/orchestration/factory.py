@@ -20,6 +20,7 @@ from rets_pipeline.orchestration.checks import feed_checks
 from rets_pipeline.orchestration.event_log import event_log_job
 from rets_pipeline.orchestration.feed_asset import Deployment
 from rets_pipeline.orchestration.geocoding import addresses_job, geocoded_addresses
+from rets_pipeline.orchestration.images import image_assets
 from rets_pipeline.orchestration.io_managers import io_manager
 from rets_pipeline.orchestration.jobs import feed_jobs
 from rets_pipeline.orchestration.nightly import event_log_schedule, nightly_schedules
@@ -101,6 +102,7 @@ class _Part:
                 *feed_assets(feed, deployment),
                 geocoded_addresses(feed, deployment),
                 *people_assets(feed, deployment),
+                *image_assets(feed, deployment),
                 *reconcile_assets(feed, deployment),
             ],
             asset_checks=feed_checks(feed),

@@ -11,6 +11,7 @@ import dagster as dg
 
 from rets_pipeline.orchestration import active_runs, naming
 from rets_pipeline.orchestration.assets import Scope
+from rets_pipeline.orchestration.images import with_images
 from rets_pipeline.orchestration.people import people
 from rets_pipeline.settings import FeedConfig
 
@@ -59,9 +60,9 @@ def feed_jobs(feed: FeedConfig) -> list[Any]:
         ),
         dg.define_asset_job(
             naming.images_job(name),
-            selection=_selection(name, naming.IMAGES),
+            selection=_selection(name, *map(naming.images, with_images(feed))),
             tags={**_tags(feed, "images"), naming.BESIDE_TAG: "images"},
-            description="Bring the photos in step with the payloads. Runs beside syncs.",
+            description="Bring photos and logos in step with the payloads. Runs beside syncs.",
         ),
         dg.define_asset_job(
             naming.backfill_job(name),

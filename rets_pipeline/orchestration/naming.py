@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from rets_pipeline.warehouse.resources import OTHERS, Resource
+from rets_pipeline.warehouse.resources import MEMBERS, OFFICES, OTHERS, Resource
 
 FEED_TAG = "rets/feed"
 #: runs of photos and addresses; `dagster.yaml` limits how many there are of all feeds together
@@ -60,6 +60,14 @@ def master_list(resource: Resource) -> str:
 def raw(resource: Resource) -> str:
     """The asset of a resource's pages."""
     return f"raw_{resource.kind}"
+
+
+_IMAGES_OF_OTHERS = {MEMBERS.name: "member_images", OFFICES.name: "office_logos"}
+
+
+def images(resource: Resource) -> str:
+    """The asset of a resource's images."""
+    return _IMAGES_OF_OTHERS.get(resource.name, IMAGES)
 
 
 #: the assets of members and offices

@@ -98,7 +98,7 @@ def _members_schedule(feed: FeedConfig, status: dg.DefaultScheduleStatus) -> dg.
             return dg.SkipReason(f"members and offices converged at {last:%Y-%m-%d %H:%M} UTC")
         active = active_run(instance, feed.name)
         overdue = due is not None and moment >= due + _PATIENCE
-        own = active_run_of(instance, feed.name, job, people(feed)[0].kind) if overdue else None
+        own = active_run_of(instance, feed.name, job, (people(feed)[0].kind,)) if overdue else None
         if active is not None and (own is not None or not overdue):
             return dg.SkipReason(f"run {own or active} of feed {feed.name} is active")
         return dg.RunRequest(run_key=None, run_config=members_config(feed))

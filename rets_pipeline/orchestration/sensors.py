@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from rets_pipeline.orchestration import active_runs, naming
+from rets_pipeline.orchestration.images import with_images
 from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.sync import addresses
 from rets_pipeline.warehouse import backlog
@@ -34,27 +35,27 @@ class Work:
     """One kind of bounded work.
 
     Attributes:
-        asset: its name; its job has nothing else in it.
+        assets: the names of those that do it on a feed; the job has nothing else in it.
         job: the job's name, by the feed's.
         backlog: what waits of it on a feed.
         things: what is counted.
     """
 
-    asset: str
+    assets: Callable[[FeedConfig], list[str]]
     job: Callable[[str], str]
     backlog: Callable[[FeedConfig], Backlog]
     things: str
 
 
 _IMAGES = Work(
-    asset=naming.IMAGES,
+    assets=lambda feed: [naming.images(resource) for resource in with_images(feed)],
     job=naming.images_job,
-    backlog=lambda feed: backlog.images(feed.name, feed.photos.sizes),
-    things="photos",
+    backlog=lambda feed: backlog.images(feed.name, feed.photos.sizes, with_images(feed)),
+    things="images",
 )
 
 _ADDRESSES = Work(
-    asset=naming.ADDRESSES,
+    assets=lambda feed: [naming.ADDRESSES],
     job=naming.addresses_job,
     backlog=addresses.waiting,
     things="addresses",
@@ -109,7 +110,7 @@ class Memory:
 
 def _backlog_sensor(feed: FeedConfig, settings: Settings, work: Work) -> dg.SensorDefinition:
     running = settings.automation
-    job = work.job(feed.name)
+    job, assets = work.job(feed.name), work.assets(feed)
 
     @dg.sensor(
         name=f"{job}_sensor",
@@ -122,7 +123,7 @@ def _backlog_sensor(feed: FeedConfig, settings: Settings, work: Work) -> dg.Sens
         "when runs change nothing. It asks the warehouse only.",
     )
     def backlog_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        active = active_runs.active_run_of(context.instance, feed.name, job, work.asset)
+        active = active_runs.active_run_of(context.instance, feed.name, job, assets)
         if active is not None:
             return dg.SkipReason(f"run {active} is active")
         memory, now = Memory.of(context.cursor), datetime.now(UTC)

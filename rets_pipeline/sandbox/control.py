@@ -79,11 +79,8 @@ class _Control:
         states = _chosen(self._world.listings, asked.get("keys"), some)
         agents = _chosen(self._world.roster.agents.live, asked.get("agents"), some)
         offices = _chosen(self._world.roster.offices.live, asked.get("offices"), some)
-        sizes = [size for size in request.query_params.get("images", "").split(",") if size]
-        unknown = [size for size in sizes if size not in SIZES]
-        if unknown:
-            raise ValueError(f"images: {', '.join(unknown)} is none of {', '.join(SIZES)}")
-        found = await self._truth(states, sizes) | await self._truth_of_people(agents, offices)
+        found = await self._truth(states, _sizes(request, "images"))
+        found |= await self._truth_of_people(agents, offices, _sizes(request, "people_images"))
         if not some:
             found["gone"] = self._gone()
         return JSONResponse(found)
@@ -110,6 +107,7 @@ class _Control:
         found = await self._truth_of_people(
             [roster.agents.live[key] for key in agents if key in roster.agents.live],
             [roster.offices.live[key] for key in offices if key in roster.offices.live],
+            [],
         )
         gone = {str(key): None for key in agents}, {str(key): None for key in offices}
         return JSONResponse(
@@ -170,13 +168,24 @@ class _Control:
         }
 
     async def _truth_of_people(
-        self, agents: list[AgentState], offices: list[OfficeState]
+        self, agents: list[AgentState], offices: list[OfficeState], sizes: list[str]
     ) -> dict[str, Any]:
-        return await run_in_threadpool(truth_of_people, self._world.roster, agents, offices)
+        return await run_in_threadpool(
+            truth_of_people, self._world.roster, self._studio, agents, offices, sizes
+        )
 
     async def _truth(self, states: list[ListingState], sizes: list[str]) -> dict[str, Any]:
         now = self._world.clock.now
         return await run_in_threadpool(truth, self._world, self._studio, states, now, sizes)
+
+
+def _sizes(request: Request, name: str) -> list[str]:
+    """The sizes of images whose hashes are wanted; to make one takes milliseconds."""
+    sizes = [size for size in request.query_params.get(name, "").split(",") if size]
+    unknown = [size for size in sizes if size not in SIZES]
+    if unknown:
+        raise ValueError(f"{name}: {', '.join(unknown)} is none of {', '.join(SIZES)}")
+    return sizes
 
 
 def _chosen(live: Mapping[int, _State], names: str | None, some: bool) -> list[_State]:

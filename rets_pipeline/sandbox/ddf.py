@@ -162,7 +162,7 @@ class DdfServer:
         if office is None or office.logo is None:
             return self._no_image()
         body = await run_in_threadpool(self._studio.logo, office.office_id, office.logo)
-        return self._image(call, body, office.updated)
+        return self._image(call, body, office.logo_updated)
 
     async def _portrait(self, call: Call) -> Answer:
         address, roster = read_portrait_path(call.request.url.path), self._world.roster

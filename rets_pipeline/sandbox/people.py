@@ -78,6 +78,7 @@ class OfficeState(NamedTuple):
         websites: see there.
         designation: see there.
         logo: see there.
+        logo_at: when it was replaced; 0 = it is the first, or none.
     """
 
     key: int
@@ -89,6 +90,7 @@ class OfficeState(NamedTuple):
     websites: int = 0
     designation: int = 0
     logo: int = 0
+    logo_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Office:
 
     Attributes:
         logo: its version; None = it has no logo.
+        logo_updated: when it was made; seconds since 1970.
     """
 
     office_id: int
@@ -125,6 +128,7 @@ class Office:
     designation: str | None
     franchisor: str | None
     logo: int | None
+    logo_updated: int
     updated: int
 
 
@@ -194,12 +198,13 @@ def describe_agent(seed: int, state: AgentState, office: Office, born: int) -> A
     )
 
 
-def describe_office(seed: int, state: OfficeState) -> Office:
+def describe_office(seed: int, state: OfficeState, born: int) -> Office:
     """Everything about an office.
 
     Args:
         seed: of the world.
         state: what is kept of it.
+        born: the LastUpdated that it appeared with.
     """
     random = chance(seed, "office", state.key)
     place = place_of_office(state.key)
@@ -220,6 +225,7 @@ def describe_office(seed: int, state: OfficeState) -> Office:
         designation=_OFFICE_DESIGNATIONS[designation % 3],
         franchisor=random.choice(lookups.OFFICE["Franchisor"]) if franchised else None,
         logo=state.logo if random.random() < 0.53 or state.logo else None,
+        logo_updated=state.logo_at or born - DAY,
         updated=state.updated,
     )
 

@@ -148,7 +148,7 @@ OFFICE_KINDS: dict[str, Callable[[OfficeState, Surroundings], OfficeState]] = {
     "phones": lambda state, _: state._replace(phones=state.phones + 1),
     "websites": lambda state, _: state._replace(websites=state.websites + 1),
     "designation": lambda state, _: state._replace(designation=state.designation + 1),
-    "logo": lambda state, _: state._replace(logo=state.logo + 1),
+    "logo": lambda state, around: state._replace(logo=state.logo + 1, logo_at=around.now),
     "touched": lambda state, _: state,
     "timestamp_long_ago": lambda state, around: state._replace(
         phones=state.phones + 1, updated=_long_ago(state.updated, around)

@@ -38,9 +38,9 @@ def agent_details(agent: Agent, base_url: str) -> str:
 
 
 def office_details(office: Office, base_url: str) -> str:
-    """One ``OfficeDetails`` of an Office search; its times are the office's own."""
-    names = tuple(office.address)
-    return _office("OfficeDetails", office, office.updated, Manner(base_url), names)
+    """One ``OfficeDetails`` of an Office search; its times are the office's and the logo's own."""
+    times = office.updated, office.logo_updated
+    return _office("OfficeDetails", office, times, Manner(base_url), tuple(office.address))
 
 
 def agent_of_listing(agent: Agent, listing_updated: int, manner: Manner) -> str:
@@ -50,6 +50,7 @@ def agent_of_listing(agent: Agent, listing_updated: int, manner: Manner) -> str:
     if manner.is_old:
         return _whole_agent(agent, office_updated, manner)
     photo = None if agent.photo_updated is None else rfc1123(agent.photo_updated)
+    times = office_updated, office_updated
     return (
         f'<AgentDetails ID="{agent.agent_id}">'
         + element("Name", agent.name)
@@ -57,7 +58,7 @@ def agent_of_listing(agent: Agent, listing_updated: int, manner: Manner) -> str:
         + several("Websites", agent.websites, _website)
         # A listing gives one number of an agent.
         + several("Phones", agent.phones[:1], _phone)
-        + _office("Office", agent.office, office_updated, manner, _HEAD_OF_ADDRESS)
+        + _office("Office", agent.office, times, manner, _HEAD_OF_ADDRESS)
         + values("Designations", "Designation", agent.designations)
         + element("PhotoLastUpdated", photo)
         + "</AgentDetails>"
@@ -65,14 +66,14 @@ def agent_of_listing(agent: Agent, listing_updated: int, manner: Manner) -> str:
 
 
 def _whole_agent(agent: Agent, office_updated: int, manner: Manner) -> str:
-    office = agent.office
+    office, times = agent.office, (office_updated, office_updated)
     return (
         f'<AgentDetails ID="{agent.agent_id}" LastUpdated="{rfc1123(agent.updated)}">'
         + element("Name", agent.name)
         + element("Position", agent.position)
         + several("Websites", agent.websites, _website)
         + several("Phones", agent.phones, _phone)
-        + _office("Office", office, office_updated, manner, _HEAD_OF_ADDRESS)
+        + _office("Office", office, times, manner, _HEAD_OF_ADDRESS)
         + element("EducationCredentials", ", ".join(agent.education) or None)
         + container("Photo", _portrait(agent, manner.base_url), empty=False)
         # An agent works at the office's address.
@@ -97,12 +98,22 @@ def _portrait(agent: Agent, base_url: str) -> str:
 
 
 def _office(
-    name: str, office: Office, updated: int, manner: Manner, address: tuple[str, ...]
+    name: str, office: Office, times: tuple[int, int], manner: Manner, address: tuple[str, ...]
 ) -> str:
+    """An office.
+
+    Args:
+        name: of the element.
+        office: whose it is.
+        times: LastUpdated as it is told there, and LogoLastUpdated.
+        manner: how it is written.
+        address: the elements of its address.
+    """
+    updated, _ = times
     return (
         f'<{name} ID="{office.office_id}" LastUpdated="{rfc1123(updated)}">'
         + element("Name", office.name)
-        + _logo(office, updated, manner)
+        + _logo(office, times, manner)
         + element("OrganizationType", office.organization_type)
         + element("Designation", office.designation)
         + _address(office.address, address)
@@ -113,15 +124,17 @@ def _office(
     )
 
 
-def _logo(office: Office, updated: int, manner: Manner) -> str:
+def _logo(office: Office, times: tuple[int, int], manner: Manner) -> str:
     if office.logo is None:
         return ""
+    updated, logo_updated = times
     path = logo_path(office.office_id, ticks(updated, office.office_id))
     url = element("ThumbnailURL", manner.base_url + path)
     if manner.is_old:
         # As CREA's table has it: the time stands within.
-        return container("Logo", url + element("LogoLastUpdated", eastern_year_first(updated)))
-    moment = rfc1123(updated)
+        shown = eastern_year_first(logo_updated)
+        return container("Logo", url + element("LogoLastUpdated", shown))
+    moment = rfc1123(logo_updated)
     logo = container("Logo", url + element("LastUpdated", moment))
     return logo + element("LogoLastUpdated", moment)
 

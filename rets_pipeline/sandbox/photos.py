@@ -101,6 +101,10 @@ class Studio:
         self.photo_hash: Callable[[int, int, int, str], str] = lru_cache(maxsize=200_000)(
             self._photo_hash
         )
+        self.logo_hash: Callable[[int, int], str] = lru_cache(maxsize=20_000)(self._logo_hash)
+        self.portrait_hash: Callable[[int, int, str], str] = lru_cache(maxsize=20_000)(
+            self._portrait_hash
+        )
 
     def photo(self, key: int, photo_id: int, ticks: int, size: str) -> bytes:
         """The JPEG of a photo: of its identity and version, whatever its place in the order."""
@@ -116,6 +120,12 @@ class Studio:
 
     def _photo_hash(self, key: int, photo_id: int, ticks: int, size: str) -> str:
         return hashlib.sha256(self.photo(key, photo_id, ticks, size)).hexdigest()
+
+    def _logo_hash(self, office_id: int, version: int) -> str:
+        return hashlib.sha256(self.logo(office_id, version)).hexdigest()
+
+    def _portrait_hash(self, agent_id: int, updated: int, size: str) -> str:
+        return hashlib.sha256(self.portrait(agent_id, updated, size)).hexdigest()
 
     def _image(self, identity: str, size: str) -> bytes:
         with self._lock:

@@ -269,7 +269,7 @@ class Roster:
         return describe_agent(self._seed, state, office, self.agents.first(state.key).updated)
 
     def _describe_office(self, state: OfficeState) -> Office:
-        return describe_office(self._seed, state)
+        return describe_office(self._seed, state, self.offices.first(state.key).updated)
 
 
 def _wanted(change: PersonChange, register: Register[_State]) -> _State:

@@ -17,6 +17,9 @@ from rets_pipeline.sandbox.photos import SIZES, Studio, photo_path, portrait_pat
 from rets_pipeline.sandbox.roster import Roster
 from rets_pipeline.sandbox.world import Sandbox
 
+#: DDF: an agent's photo comes in these
+_PORTRAIT_SIZES = ("thumbnail", "large")
+
 
 def truth(
     world: Sandbox, studio: Studio, states: Iterable[ListingState], now: int, sizes: Sequence[str]
@@ -39,7 +42,11 @@ def truth(
 
 
 def truth_of_people(
-    roster: Roster, agents: Iterable[AgentState], offices: Iterable[OfficeState]
+    roster: Roster,
+    studio: Studio,
+    agents: Iterable[AgentState],
+    offices: Iterable[OfficeState],
+    sizes: Sequence[str],
 ) -> dict[str, Any]:
     """The truth about some agents and offices, as a search for them tells it.
 
@@ -48,17 +55,20 @@ def truth_of_people(
 
     Args:
         roster: that they belong to.
+        studio: makes the images whose hashes are wanted.
         agents: their states.
         offices: likewise.
+        sizes: of photos whose hashes are wanted; with any of them also those of logos.
     """
     return {
-        "agents": {str(state.key): _agent(roster.agent(state)) for state in agents},
-        "offices": {str(state.key): _office(roster.office(state)) for state in offices},
+        "agents": {str(state.key): _agent(roster.agent(state), studio, sizes) for state in agents},
+        "offices": {
+            str(state.key): _office(roster.office(state), studio, sizes) for state in offices
+        },
     }
 
 
-def _agent(agent: Agent) -> dict[str, Any]:
-    moment = agent.photo_updated
+def _agent(agent: Agent, studio: Studio, sizes: Sequence[str]) -> dict[str, Any]:
     return {
         "last_updated": iso(agent.updated),
         "name": agent.name,
@@ -72,19 +82,32 @@ def _agent(agent: Agent) -> dict[str, Any]:
         "languages": list(agent.languages),
         "specialties": list(agent.specialties),
         "trading_areas": list(agent.trading_areas),
-        "photo": None
-        if moment is None
-        else {
-            "last_updated": iso(moment),
-            "paths": {
-                size: portrait_path(agent.agent_id, moment, size) for size in ("thumbnail", "large")
-            },
-        },
+        "photo": _portrait(agent, studio, sizes),
         "address": _address(agent.office.address),
     }
 
 
-def _office(office: Office) -> dict[str, Any]:
+def _portrait(agent: Agent, studio: Studio, sizes: Sequence[str]) -> dict[str, Any] | None:
+    key, moment = agent.agent_id, agent.photo_updated
+    if moment is None:
+        return None
+    found: dict[str, Any] = {
+        "last_updated": iso(moment),
+        "paths": {size: portrait_path(key, moment, size) for size in _PORTRAIT_SIZES},
+    }
+    if sizes:
+        found["sha256"] = {
+            size: studio.portrait_hash(key, moment, size)
+            for size in _PORTRAIT_SIZES
+            if size in sizes
+        }
+    return found
+
+
+def _office(office: Office, studio: Studio, sizes: Sequence[str]) -> dict[str, Any]:
+    logo = None
+    if sizes and office.logo is not None:
+        logo = studio.logo_hash(office.office_id, office.logo)
     return {
         "last_updated": iso(office.updated),
         "name": office.name,
@@ -94,6 +117,7 @@ def _office(office: Office) -> dict[str, Any]:
         "phones": [{"kind": phone.kind, "number": phone.number} for phone in office.phones],
         "websites": [{"kind": site.kind, "url": site.url} for site in office.websites],
         "logo_version": office.logo,
+        **({"logo_sha256": logo} if sizes else {}),
         "address": _address(office.address),
     }
 

@@ -81,13 +81,14 @@ def key_by_key(mirror: Mirror, resource: Resource = LISTINGS, *, shown: int) -> 
     return KeyByKey(found, missing, surplus)
 
 
-def images(mirror: Mirror) -> Completeness:
-    """What is held of the images that payloads name."""
+def images(mirror: Mirror, resource: Resource = LISTINGS) -> Completeness:
+    """What is held of the images that a resource's payloads name."""
+    sizes = mirror.feed.photos.sizes
     with mirror.warehouse.reading() as connection:
-        return media.completeness(connection, mirror.feed.name, mirror.feed.photos.sizes)
+        return media.completeness(connection, mirror.feed.name, sizes, resource)
 
 
-def image_reasons(mirror: Mirror) -> dict[str, int]:
+def image_reasons(mirror: Mirror, resource: Resource = LISTINGS) -> dict[str, int]:
     """Why images are not held, the commonest reasons first, with the number of images."""
     with mirror.warehouse.reading() as connection:
-        return media.reasons(connection, mirror.feed.name)
+        return media.reasons(connection, mirror.feed.name, resource)

@@ -36,7 +36,7 @@ class BlobCounts:
 
     Attributes:
         blobs: in the archive.
-        images_removed: rows that no payload named any more, of gone listings above all.
+        images_removed: rows that no payload named any more, of gone records above all.
         orphans: blobs without a row, older than a day.
         young: blobs without a row that are not so old yet.
         orphans_deleted: of them.
@@ -79,7 +79,8 @@ def audit(mirror: Mirror, now: datetime | None = None) -> BlobCounts:
         _sweep(mirror, found, counts)
         _mark(mirror, found, counts, now)
         # After the listing: what it removes must not be missed there.
-        counts.images_removed, _ = images.remove_unnamed(mirror)
+        for resource in images.with_images(mirror):
+            counts.images_removed += images.remove_unnamed(mirror, resource)[0]
     mirror.note("blobs", **asdict(counts))
     return counts
 

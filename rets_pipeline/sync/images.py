@@ -1,4 +1,4 @@
-"""Images in step with the payloads.
+"""Images in step with the payloads: photos of listings and of members, logos of offices.
 
 What belongs here: which images move, load and go, and in which order. What does not: HTTP
 (``downloads``), many at once (``transfer``) and SQL (``warehouse.media``).
@@ -31,13 +31,15 @@ from rets_pipeline.sync.downloads import (
     place_of,
     printable,
 )
-from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror
+from rets_pipeline.sync.mirror import TIME_TO_LOAD, Mirror, action, others_of
 from rets_pipeline.sync.objects import Objects
 from rets_pipeline.sync.received import NotAnImage, Picture, Received
 from rets_pipeline.sync.transfer import Transfer
 from rets_pipeline.warehouse import backlog, media, runs
 from rets_pipeline.warehouse.engine import transaction
 from rets_pipeline.warehouse.media import FileRow, Held, Wanted
+from rets_pipeline.warehouse.named_images import named_images
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,8 @@ _LONGEST_DELAY = timedelta(days=2)
 #: transaction, so there is no number that is 0. Fewer at a time cost more than they save.
 _ROWS = 100
 _ROWS_SECONDS = 0.2
-#: listings whose images move in one transaction
-_LISTINGS = 200
+#: records whose images move in one transaction
+_RECORDS = 200
 #: images that are prepared while others load
 _AHEAD = 1_000
 #: what the run ledger calls a run's images
@@ -85,36 +87,52 @@ def lock(mirror: Mirror, *, wait_seconds: float | None = None) -> sa.Connection:
     return mirror.lock(_lock_name(mirror), wait_seconds=wait_seconds)
 
 
-def mirror_images(mirror: Mirror) -> ImageCounts:
+def with_images(mirror: Mirror) -> list[Resource]:
+    """The resources whose images are mirrored."""
+    return [LISTINGS, *others_of(mirror.source)]
+
+
+def mirror_images(mirror: Mirror, resource: Resource = LISTINGS) -> ImageCounts:
     """One bounded batch; the next run goes on.
 
     It ends well after ``photos.per_run`` images, ``photos.bytes_per_run``, or the run's time.
     Every image is compared with what is held of it, unless nothing at all can have changed since a
     run that found nothing.
+
+    Args:
+        mirror: the run.
+        resource: whose images.
     """
     feed, photos = mirror.feed.name, mirror.feed.photos
     counts = ImageCounts()
     connection = lock(mirror)
     with transaction(connection):
         media.note_base_url(connection, feed, photos.base_url)
-        signal = backlog.images_signal(connection, feed, photos.sizes, _now())
-        last = runs.last_action(connection, feed=feed, lock_name=_lock_name(mirror), action=_ACTION)
+        signal = backlog.images_signal(connection, feed, photos.sizes, _now(), resource)
+        last = runs.last_action(
+            connection,
+            feed=feed,
+            lock_name=_lock_name(mirror),
+            action=action(resource, _ACTION),
+        )
     if last is not None and last.get("settled") == signal:
-        return _noted(mirror, counts, settled=signal)
+        return _noted(mirror, resource, counts, settled=signal)
     with transaction(connection):
-        lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run)
+        lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run, resource)
     loose: list[str] = []
     counts.wanted = len(lacking)
     if lacking:
-        _Loading(mirror, counts, loose).all_of(lacking)
-    counts.removed, counts.blobs_deleted = remove_unnamed(mirror, loose)
+        _Loading(mirror, resource, counts, loose).all_of(lacking)
+    counts.removed, counts.blobs_deleted = remove_unnamed(mirror, resource, loose)
     found_nothing = not counts.wanted and not counts.removed
-    return _noted(mirror, counts, settled=signal if found_nothing else None)
+    return _noted(mirror, resource, counts, settled=signal if found_nothing else None)
 
 
-def _noted(mirror: Mirror, counts: ImageCounts, *, settled: str | None) -> ImageCounts:
+def _noted(
+    mirror: Mirror, resource: Resource, counts: ImageCounts, *, settled: str | None
+) -> ImageCounts:
     numbers = {name: getattr(counts, name) for name in ImageCounts.__slots__}
-    mirror.note(_ACTION, **numbers, settled=settled)
+    mirror.note(action(resource, _ACTION), **numbers, settled=settled)
     return counts
 
 
@@ -122,13 +140,16 @@ def _lock_name(mirror: Mirror) -> str:
     return f"images of feed {mirror.feed.name}"
 
 
-def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]:
-    """Remove what no payload names any more, of gone listings too: rows first, blobs second.
+def remove_unnamed(
+    mirror: Mirror, resource: Resource, loose: Sequence[str] = ()
+) -> tuple[int, int]:
+    """Remove what no payload names any more, of gone records too: rows first, blobs second.
 
     A run that dies in between leaves blobs that no row names; the reconcile finds those.
 
     Args:
         mirror: the run.
+        resource: whose images.
         loose: blobs that may have lost their last row.
 
     Returns:
@@ -136,21 +157,23 @@ def remove_unnamed(mirror: Mirror, loose: Sequence[str] = ()) -> tuple[int, int]
     """
     feed, photos = mirror.feed.name, mirror.feed.photos
     with transaction(lock(mirror)) as connection:
-        rows, unnamed = media.remove_unnamed(connection, feed, photos.sizes, photos.per_run)
+        rows, unnamed = media.remove_unnamed(
+            connection, feed, photos.sizes, photos.per_run, resource
+        )
         unused = media.unused(connection, feed, [*loose, *unnamed])
     return rows, mirror.archive.delete(unused) if unused else 0
 
 
 @dataclass(frozen=True, slots=True)
 class ToLoad:
-    """An image to load, with what is held of its listing.
+    """An image to load, with what is held of its record.
 
     Attributes:
-        feed: its name.
-        archive: where its bytes go.
+        folder: where in the archive its bytes go.
+        archive: whose folder it is.
         image: as the payload names it.
         held: in its place, under another token.
-        known: blobs by hash that are held of the listing: equal bytes are stored once.
+        known: blobs by hash that are held of the record: equal bytes are stored once.
         validators: of the bytes that are held in its place, when its address can be asked for
             others only.
         ways: how it may be loaded; the first one now, the others if that fails.
@@ -160,7 +183,7 @@ class ToLoad:
         failed_before: the row of a way that failed, though it may not the next time.
     """
 
-    feed: str
+    folder: str
     archive: Archive
     image: Wanted
     held: Held | None
@@ -213,8 +236,8 @@ class ToLoad:
         )
 
     def _key(self, picture: Picture) -> str:
-        listing = safe_segment(self.image.listing_key)
-        return f"images/{self.feed}/{listing}/{picture.content_hash}.{picture.kind.extension}"
+        record = safe_segment(self.image.record_key)
+        return f"{self.folder}{record}/{picture.content_hash}.{picture.kind.extension}"
 
     def failed(self, error: Exception) -> FileRow:
         """A state rather than an exception.
@@ -254,12 +277,19 @@ class ToLoad:
 class _Loading:
     """The images of one run: moved or loaded, and their rows written.
 
-    While some load, the next listings are prepared, and rows are written, on this thread.
+    While some load, the next records are prepared, and rows are written, on this thread.
     """
 
-    def __init__(self, mirror: Mirror, counts: ImageCounts, loose: list[str]) -> None:
+    def __init__(
+        self, mirror: Mirror, resource: Resource, counts: ImageCounts, loose: list[str]
+    ) -> None:
         self._mirror = mirror
+        self._resource = resource
         self._feed = mirror.feed.name
+        self._folder = f"images/{self._feed}/{named_images(resource).folder}"
+        # GetObject knows photos of listings; what names others names their address.
+        self._ways = mirror.feed.photos.strategies if resource is LISTINGS else ("url",)
+        self._phase = action(resource, _ACTION)
         self._counts = counts
         self._loose = loose
         self._connection = lock(mirror)
@@ -274,8 +304,8 @@ class _Loading:
     def all_of(self, lacking: list[Wanted]) -> None:
         """Move what is held already, load the rest."""
         photos, counts = self._mirror.feed.photos, self._counts
-        pages = _by_listing(lacking, _LISTINGS)
-        self._mirror.progress("images", 0, len(lacking))
+        pages = _by_record(lacking, _RECORDS)
+        self._mirror.progress(self._phase, 0, len(lacking))
         with Transfer(photos, self._mirror.feed.user_agent) as transfer:
             try:
                 self._exchange(transfer, pages)
@@ -356,11 +386,11 @@ class _Loading:
         for row in transfer.take(_ROWS, seconds):
             self._finish(row)
         self._write()
-        self._mirror.progress("images", self._done, self._counts.wanted)
+        self._mirror.progress(self._phase, self._done, self._counts.wanted)
 
     def _finish(self, row: FileRow) -> None:
         """What failed and has another way is to go it; all else is to be written."""
-        place = (row["listing_key"], row["media_key"], row["size"])
+        place = (row["resource_record_key"], row["media_key"], row["size"])
         task = self._under_way.pop(place, None)
         if task is not None and task.ways[1:] and row["state"] != "stored":
             self._again.append(task.by_the_next_way(row))
@@ -384,11 +414,11 @@ class _Loading:
         to_load: list[ToLoad] = []
         moved: list[FileRow] = []
         with transaction(self._connection) as connection:
-            listings = sorted({image.listing_key for image in images})
-            held = media.held(connection, self._feed, listings)
-            names = media.names(connection, self._feed, listings)
-            for listing, some in groupby(images, key=lambda image: image.listing_key):
-                here = held.get(listing, [])
+            records = sorted({image.record_key for image in images})
+            held = media.held(connection, self._feed, records, self._resource)
+            names = media.names(connection, self._feed, records, self._resource)
+            for record, some in groupby(images, key=lambda image: image.record_key):
+                here = held.get(record, [])
                 known = {item.content_hash: item.row["blob_key"] for item in here}
                 for image in some:
                     same = same_photo(image, here, names)
@@ -396,7 +426,7 @@ class _Loading:
                         to_load.append(self._to_load(image, here, known, names))
                     else:
                         moved.append(_row_of_held(image, same))
-            self._loose += media.record(connection, self._feed, moved)
+            self._loose += media.record(connection, self._feed, moved, self._resource)
         self._counts.moved += len(moved)
         self._done += len(moved)
         self._unwritten += [task.failed(ImageRefused(_NO_WAY)) for task in to_load if not task.ways]
@@ -411,9 +441,9 @@ class _Loading:
     ) -> ToLoad:
         place = (image.media_key, image.size)
         held = next((item for item in here if (item.media_key, item.size) == place), None)
-        ways = self._mirror.feed.photos.strategies
+        ways = self._ways
         return ToLoad(
-            self._feed,
+            self._folder,
             self._mirror.archive,
             image,
             held,
@@ -423,7 +453,7 @@ class _Loading:
             keeps_held=held is not None
             and (
                 held.held_token == image.change_token
-                or not names[image.listing_key, held.held_token]
+                or not names[image.record_key, held.held_token]
             ),
         )
 
@@ -446,7 +476,7 @@ class _Loading:
         if not rows:
             return
         with transaction(self._connection) as connection:
-            loose = media.record(connection, self._feed, rows)
+            loose = media.record(connection, self._feed, rows, self._resource)
         # Not before: who is interrupted within the transaction writes them at the end.
         self._unwritten = []
         self._loose += loose
@@ -471,20 +501,20 @@ def same_photo(
 
     Args:
         image: that the payload names.
-        held: of the image's listing.
-        names: how many photos of a listing the payload names with a token.
+        held: of the image's record.
+        names: how many images of a record the payload names with a token.
     """
     same = [
         item for item in held if item.size == image.size and item.held_token == image.change_token
     ]
-    if names[image.listing_key, image.change_token] > len(same):
+    if names[image.record_key, image.change_token] > len(same):
         return None  # a new photo under the token of another one
     return same[0] if len({item.content_hash for item in same}) == 1 else None
 
 
 def identity(image: Wanted) -> tuple[str, str, str]:
-    """Listing, photo and size."""
-    return image.listing_key, image.media_key, image.size
+    """Record, image and size."""
+    return image.record_key, image.media_key, image.size
 
 
 def _row_of_object(task: ToLoad, found: RetsObject | Exception) -> FileRow:
@@ -501,10 +531,10 @@ def _row_of_held(image: Wanted, held: Held) -> FileRow:
     return media.row_of(image, state="stored", **held.row)
 
 
-def _by_listing(images: list[Wanted], listings: int) -> Iterator[list[Wanted]]:
-    """The images of so many listings at a time; those of one listing are never parted."""
-    groups = groupby(images, key=lambda image: image.listing_key)
-    while group := [image for _, some in islice(groups, listings) for image in some]:
+def _by_record(images: list[Wanted], records: int) -> Iterator[list[Wanted]]:
+    """The images of so many records at a time; those of one record are never parted."""
+    groups = groupby(images, key=lambda image: image.record_key)
+    while group := [image for _, some in islice(groups, records) for image in some]:
         yield group
 
 

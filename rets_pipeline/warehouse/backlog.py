@@ -17,7 +17,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import ledgers, media, tables
+from rets_pipeline.warehouse import ledgers, media
+from rets_pipeline.warehouse.named_images import named_images
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 #: a count goes no further: more is as much work for one run as this
 BOUND = 10_000
@@ -38,37 +40,52 @@ class Backlog:
     count: Callable[[sa.Connection, datetime], int]
 
 
-def images(feed: str, sizes: Sequence[str]) -> Backlog:
-    """Photos that are missing, changed, due again or gone.
+def images(feed: str, sizes: Sequence[str], resources: Sequence[Resource] = (LISTINGS,)) -> Backlog:
+    """Images that are missing, changed, due again or gone.
 
     Args:
-        sizes: those that are mirrored.
+        feed: its name.
+        sizes: of photos that are mirrored.
+        resources: whose images are.
     """
 
     def signal(connection: sa.Connection, now: datetime) -> str:
-        seen = connection.execute(newest_change(feed)).one()
-        due = connection.execute(due_again(feed, now)).scalar_one()
-        return f"{seen.applied_at} {seen.gone_at} {due} {','.join(sizes)}"
+        return _signal(connection, feed, sizes, now)
 
     def count(connection: sa.Connection, now: datetime) -> int:
-        return media.lacking_or_unnamed(connection, feed, sizes, now, BOUND)
+        return sum(
+            media.lacking_or_unnamed(connection, feed, sizes, now, BOUND, resource)
+            for resource in resources
+        )
 
     return Backlog(signal, count)
 
 
-def images_signal(connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime) -> str:
+def _signal(connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime) -> str:
+    seen = connection.execute(newest_change(feed)).one()
+    people = connection.execute(people_gone(feed)).scalar_one()
+    due = connection.execute(due_again(feed, now)).scalar_one()
+    return f"{seen.applied_at} {seen.gone_at} {people} {due} {','.join(sizes)}"
+
+
+def images_signal(
+    connection: sa.Connection,
+    feed: str,
+    sizes: Sequence[str],
+    now: datetime,
+    resource: Resource = LISTINGS,
+) -> str:
     """A text that changes whenever an image run may find something to do.
 
     As the signal of the backlog, with the number of rows on both sides: an image run trusts it
     instead of comparing every row, so it also tells what somebody removed by hand.
     """
+    named, file = named_images(resource).table, ledgers.media_file
     numbers = [
-        connection.execute(
-            sa.select(sa.func.count()).select_from(table).where(table.c.feed == feed)
-        ).scalar_one()
-        for table in (tables.media, ledgers.media_file)
+        connection.execute(sa.select(sa.func.count()).select_from(table).where(where)).scalar_one()
+        for table, where in ((named, named.c.feed == feed), (file, resource.rows_in(file, feed)))
     ]
-    return f"{images(feed, sizes).signal(connection, now)} {numbers[0]} {numbers[1]}"
+    return f"{_signal(connection, feed, sizes, now)} {numbers[0]} {numbers[1]}"
 
 
 def newest_change(feed: str) -> sa.Select[Any]:
@@ -79,6 +96,12 @@ def newest_change(feed: str) -> sa.Select[Any]:
     return sa.select(
         applied.scalar_subquery().label("applied_at"), gone.scalar_subquery().label("gone_at")
     )
+
+
+def people_gone(feed: str) -> sa.Select[datetime | None]:
+    """When members or offices went for the last time."""
+    tombstone = ledgers.resource_tombstone
+    return sa.select(sa.func.max(tombstone.c.gone_at)).where(tombstone.c.feed == feed)
 
 
 def due_again(feed: str, now: datetime) -> sa.Select[int]:

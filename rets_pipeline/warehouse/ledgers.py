@@ -114,16 +114,28 @@ resource_tombstone = sa.Table(
     sa.Column("gone_at", UtcTimestamp, nullable=False, comment="when that list was requested"),
     sa.Column("last_master_timestamp", UtcTimestamp),
     sa.Column("last_pull_id", sa.Text),
+    sa.Index("ix_resource_tombstone_feed_gone_at", "feed", "gone_at"),
     comment="What remains of a member or an office that is gone",
 )
 
-#: What is held of each image, by what it was stored under. Never replaced with its listing.
+#: What is held of each image, by what it was stored under. Never replaced with its record.
 media_file = sa.Table(
     "media_file",
     metadata,
     sa.Column("feed", sa.Text, primary_key=True),
-    sa.Column("listing_key", sa.Text, primary_key=True),
-    sa.Column("media_key", sa.Text, primary_key=True),
+    sa.Column(
+        "resource_name",
+        sa.Text,
+        primary_key=True,
+        comment="Property (photos), Member (photos) or Office (logos)",
+    ),
+    sa.Column("resource_record_key", sa.Text, primary_key=True),
+    sa.Column(
+        "media_key",
+        sa.Text,
+        primary_key=True,
+        comment="of media; of members and offices, which have one image, their own key",
+    ),
     sa.Column("size", sa.Text, primary_key=True, comment="thumbnail, medium or large"),
     sa.Column("change_token", sa.Text, comment="of the payload that the state is about"),
     sa.Column(
@@ -151,7 +163,7 @@ media_file = sa.Table(
     comment="What is held of each image in the archive",
 )
 
-#: Where a website finds the blobs of images, for the view of photos.
+#: Where a website finds the blobs of images, for the views of images.
 media_base_url = sa.Table(
     "media_base_url",
     metadata,

@@ -1,9 +1,11 @@
 """The ledger of images.
 
 What belongs here: what the payloads name and ``media_file`` lacks, and the statements that write
-there. What does not: downloads and blobs.
+there. What does not: which columns name images (``named_images``), downloads and blobs.
 
 An image is right when its bytes are stored under the change token that the payload names now.
+The images of listings, members and offices lie apart: what is said of a record's images is said of
+one resource's.
 """
 
 from __future__ import annotations
@@ -16,10 +18,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rets_pipeline.warehouse import bulk, ledgers, tables
-
-#: the column of ``media`` that holds the address of a size
-URL_COLUMNS = {"thumbnail": "thumbnail_url", "medium": "medium_url", "large": "media_url"}
+from rets_pipeline.warehouse import bulk, ledgers
+from rets_pipeline.warehouse.named_images import named_images
+from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 #: images named in one statement; databases limit its parameters
 _AT_ONCE = 500
@@ -30,19 +31,27 @@ class Wanted:
     """An image that the payload names and that is not held as it is now.
 
     Attributes:
+        record_key: of the listing, the member or the office.
         url: None when the payload names no address of the photo, in no size.
         change_token: the payload's, now.
         attempts: made so far under this token.
         order: of the photo among its listing's, by which GetObject knows it.
+        resource_name: Property, Member or Office.
     """
 
-    listing_key: str
+    record_key: str
     media_key: str
     size: str
     url: str | None
     change_token: str
     attempts: int
     order: int | None = field(default=None, compare=False)
+    resource_name: str = LISTINGS.name
+
+    @property
+    def listing_key(self) -> str:
+        """Of a listing's photo: its listing, by which GetObject knows it."""
+        return self.record_key
 
 
 #: a row of ``media_file``, without its feed
@@ -89,7 +98,8 @@ def row_of(image: Wanted, **values: Any) -> FileRow:
     if values["state"] == "stored":
         values["held_token"] = image.change_token
     return {
-        "listing_key": image.listing_key,
+        "resource_name": image.resource_name,
+        "resource_record_key": image.record_key,
         "media_key": image.media_key,
         "size": image.size,
         "change_token": image.change_token,
@@ -102,35 +112,51 @@ def row_of(image: Wanted, **values: Any) -> FileRow:
 
 
 def wanted(
-    connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime, limit: int
+    connection: sa.Connection,
+    feed: str,
+    sizes: Sequence[str],
+    now: datetime,
+    limit: int,
+    resource: Resource = LISTINGS,
 ) -> list[Wanted]:
-    """Images to fetch now, those of a listing together.
+    """Images to fetch now, those of a record together.
 
     Args:
+        connection: in a transaction or not.
+        feed: its name.
+        sizes: of photos that the feed mirrors.
         now: failed attempts that are due by then are repeated; a new token is due at once.
         limit: the most to return.
+        resource: whose images.
     """
-    rows = connection.execute(_lacking(feed, sizes, now).limit(limit))
+    rows = connection.execute(_lacking(feed, sizes, now, resource).limit(limit))
     return [
         Wanted(
-            row.listing_key,
+            row.record_key,
             row.media_key,
             row.size,
             row.url,
             row.change_token,
             row.attempts,
             row.order,
+            resource.name,
         )
         for row in rows
     ]
 
 
 def lacking_or_unnamed(
-    connection: sa.Connection, feed: str, sizes: Sequence[str], now: datetime, limit: int
+    connection: sa.Connection,
+    feed: str,
+    sizes: Sequence[str],
+    now: datetime,
+    limit: int,
+    resource: Resource = LISTINGS,
 ) -> int:
     """How many images :func:`wanted` and :func:`remove_unnamed` would find, up to a limit each."""
     found = 0
-    for query in (_lacking(feed, sizes, now).order_by(None), _unnamed(feed, sizes)):
+    lacking = _lacking(feed, sizes, now, resource).order_by(None)
+    for query in (lacking, _unnamed(feed, sizes, resource)):
         bounded = query.limit(limit).subquery()
         found += connection.execute(sa.select(sa.func.count()).select_from(bounded)).scalar_one()
     return found
@@ -157,9 +183,11 @@ class Completeness:
         return self.named - self.stored - self.absent - self.failed
 
 
-def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Completeness:
-    """Count the images by state; a state under another token does not count."""
-    named = _named(feed, sizes).subquery()
+def completeness(
+    connection: sa.Connection, feed: str, sizes: Sequence[str], resource: Resource = LISTINGS
+) -> Completeness:
+    """Count a resource's images by state; a state under another token does not count."""
+    named = named_images(resource).query(feed, sizes).subquery()
     file = ledgers.media_file
     same_token = file.c.change_token == named.c.change_token
     state = sa.case((same_token, file.c.state), else_="pending").label("state")
@@ -170,7 +198,7 @@ def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> 
             sa.func.count().label("images"),
             sa.func.sum(sa.case((is_older, 1), else_=0)).label("older"),
         )
-        .select_from(named.outerjoin(file, sa.and_(file.c.feed == feed, *_same_image(named))))
+        .select_from(named.outerjoin(file, sa.and_(*_same_image(named, feed, resource))))
         .group_by(state)
     ).all()
     counts: dict[str, int] = {row.state: row.images for row in rows}
@@ -183,17 +211,23 @@ def completeness(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> 
     )
 
 
-def reasons(connection: sa.Connection, feed: str, most: int = 10) -> dict[str, int]:
+def reasons(
+    connection: sa.Connection, feed: str, resource: Resource | None = None, *, most: int = 10
+) -> dict[str, int]:
     """Why images are not held, the commonest reasons first, with the number of images.
 
     Args:
+        connection: in a transaction or not.
+        feed: its name.
+        resource: whose images; None: all.
         most: reasons.
     """
     file = ledgers.media_file
     found: Counter[str] = Counter()
+    of_feed = file.c.feed == feed if resource is None else resource.rows_in(file, feed)
     rows = connection.execute(
         sa.select(file.c.reason, sa.func.count().label("images"))
-        .where(file.c.feed == feed, file.c.state.in_(("absent", "failed", "vanished")))
+        .where(of_feed, file.c.state.in_(("absent", "failed", "vanished")))
         .group_by(file.c.reason)
         .execution_options(yield_per=5_000)  # nearly as many as images, since each names its place
     )
@@ -204,22 +238,25 @@ def reasons(connection: sa.Connection, feed: str, most: int = 10) -> dict[str, i
 
 
 def held(
-    connection: sa.Connection, feed: str, listing_keys: Sequence[str]
+    connection: sa.Connection,
+    feed: str,
+    record_keys: Sequence[str],
+    resource: Resource = LISTINGS,
 ) -> dict[str, list[Held]]:
-    """What is stored of those listings."""
+    """What is stored of those records."""
     file = ledgers.media_file
     rows = connection.execute(
         sa.select(file)
         .where(
-            file.c.feed == feed,
-            file.c.listing_key.in_(listing_keys),
+            resource.rows_in(file, feed),
+            resource.key_in(file).in_(record_keys),
             file.c.blob_key.is_not(None),
         )
         .order_by(file.c.media_key)
     )
     found: dict[str, list[Held]] = {}
     for row in rows:
-        found.setdefault(row.listing_key, []).append(
+        found.setdefault(row.resource_record_key, []).append(
             Held(
                 row.media_key,
                 row.size,
@@ -232,19 +269,28 @@ def held(
 
 
 def names(
-    connection: sa.Connection, feed: str, listing_keys: Sequence[str]
+    connection: sa.Connection,
+    feed: str,
+    record_keys: Sequence[str],
+    resource: Resource = LISTINGS,
 ) -> Counter[tuple[str, str]]:
-    """How many photos the payloads name with each listing key and change token."""
-    photo = tables.media
+    """How many images the payloads name with each record's key and change token."""
+    where = named_images(resource)
+    named = where.tokens(feed).where(where.table.c[where.record_key].in_(record_keys)).subquery()
     rows = connection.execute(
-        sa.select(photo.c.listing_key, photo.c.change_token, sa.func.count().label("photos"))
-        .where(photo.c.feed == feed, photo.c.listing_key.in_(listing_keys))
-        .group_by(photo.c.listing_key, photo.c.change_token)
+        sa.select(
+            named.c.record_key, named.c.change_token, sa.func.count().label("images")
+        ).group_by(named.c.record_key, named.c.change_token)
     )
-    return Counter({(row.listing_key, row.change_token): row.photos for row in rows})
+    return Counter({(row.record_key, row.change_token): row.images for row in rows})
 
 
-def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> list[str]:
+def record(
+    connection: sa.Connection,
+    feed: str,
+    rows: Sequence[FileRow],
+    resource: Resource = LISTINGS,
+) -> list[str]:
     """Write rows of ``media_file``, each only while the payload still names image and token.
 
     Args:
@@ -252,6 +298,7 @@ def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> lis
         feed: its name.
         rows: all columns but ``feed``, each image once. What was held in the place of a row goes,
             unless the row still names it.
+        resource: whose images all of them are.
 
     Returns:
         Blob keys whose row was not written because the payload has moved on, and those that
@@ -259,23 +306,27 @@ def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> lis
     """
     if not rows:
         return []
-    media, file = tables.media, ledgers.media_file
+    file, where = ledgers.media_file, named_images(resource)
     keys = sorted({row["media_key"] for row in rows})
+    key = where.table.c[where.media_key]
     current = {
-        (row.listing_key, row.media_key): row.change_token
+        (row.record_key, row.media_key): row.change_token
         for row in connection.execute(
-            sa.select(media.c.listing_key, media.c.media_key, media.c.change_token)
-            .where(media.c.feed == feed, bulk.among(connection, media.c.media_key, keys))
-            .order_by(media.c.media_key)
-            .with_for_update(read=True)
+            where.tokens(feed)
+            .where(bulk.among(connection, key, keys))
+            .order_by(key)
+            # None may go meanwhile; other columns may change (which pull told of an office, say).
+            .with_for_update(read=True, key_share=True)
         )
     }
     before = {
-        (row.listing_key, row.media_key, row.size): row.blob_key
+        (row.resource_record_key, row.media_key, row.size): row.blob_key
         for row in connection.execute(
-            sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key).where(
-                file.c.feed == feed,
-                bulk.among(connection, file.c.listing_key, _listings(rows)),
+            sa.select(
+                file.c.resource_record_key, file.c.media_key, file.c.size, file.c.blob_key
+            ).where(
+                resource.rows_in(file, feed),
+                bulk.among(connection, file.c.resource_record_key, _records(rows)),
                 bulk.among(connection, file.c.media_key, keys),
             )
         )
@@ -283,7 +334,7 @@ def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> lis
     loose: list[str | None] = []
     valid: list[FileRow] = []
     for row in rows:
-        image = (row["listing_key"], row["media_key"])
+        image = (row["resource_record_key"], row["media_key"])
         if image in current and current[image] == row["change_token"]:
             valid.append({"feed": feed, **row})
             loose.append(before.get((*image, row["size"])))
@@ -293,8 +344,8 @@ def record(connection: sa.Connection, feed: str, rows: Sequence[FileRow]) -> lis
     return [key for key in loose if key is not None]
 
 
-def _listings(rows: Iterable[FileRow]) -> list[str]:
-    return sorted({row["listing_key"] for row in rows})
+def _records(rows: Iterable[FileRow]) -> list[str]:
+    return sorted({row["resource_record_key"] for row in rows})
 
 
 def note_base_url(connection: sa.Connection, feed: str, base_url: str | None) -> None:
@@ -307,7 +358,11 @@ def note_base_url(connection: sa.Connection, feed: str, base_url: str | None) ->
 
 
 def remove_unnamed(
-    connection: sa.Connection, feed: str, sizes: Sequence[str], limit: int
+    connection: sa.Connection,
+    feed: str,
+    sizes: Sequence[str],
+    limit: int,
+    resource: Resource = LISTINGS,
 ) -> tuple[int, list[str]]:
     """Remove rows of images that no payload names any more.
 
@@ -315,13 +370,14 @@ def remove_unnamed(
         How many, and their blob keys, of which some may be in use by another row.
     """
     file = ledgers.media_file
-    rows = connection.execute(_unnamed(feed, sizes).limit(limit)).all()
-    identity = sa.tuple_(file.c.listing_key, file.c.media_key, file.c.size)
+    rows = connection.execute(_unnamed(feed, sizes, resource).limit(limit)).all()
+    identity = sa.tuple_(file.c.resource_record_key, file.c.media_key, file.c.size)
     for start in range(0, len(rows), _AT_ONCE):
         some = [
-            (row.listing_key, row.media_key, row.size) for row in rows[start : start + _AT_ONCE]
+            (row.resource_record_key, row.media_key, row.size)
+            for row in rows[start : start + _AT_ONCE]
         ]
-        connection.execute(sa.delete(file).where(file.c.feed == feed, identity.in_(some)))
+        connection.execute(sa.delete(file).where(resource.rows_in(file, feed), identity.in_(some)))
     return len(rows), [row.blob_key for row in rows if row.blob_key is not None]
 
 
@@ -341,48 +397,30 @@ def unused(connection: sa.Connection, feed: str, blob_keys: Iterable[str]) -> li
     return [key for key in keys if key not in used]
 
 
-def _named(feed: str, sizes: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Select[Any]:
-    """Every image that payloads name, a row for each size.
-
-    A photo of which they name no address at all may be had by GetObject, in every size.
-    """
-    media = tables.media
-    no_address = sa.and_(*(media.c[name].is_(None) for name in URL_COLUMNS.values()))
-    parts = [
-        sa.select(
-            media.c.listing_key,
-            media.c.media_key,
-            media.c.order,
-            media.c.change_token,
-            sa.literal(size).label("size"),
-            media.c[URL_COLUMNS[size]].label("url"),
-        ).where(media.c.feed == feed, sa.or_(media.c[URL_COLUMNS[size]].is_not(None), no_address))
-        for size in sizes
-    ]
-    return parts[0] if len(parts) == 1 else sa.union_all(*parts)
-
-
-def _unnamed(feed: str, sizes: Sequence[str]) -> sa.Select[Any]:
+def _unnamed(feed: str, sizes: Sequence[str], resource: Resource) -> sa.Select[Any]:
     """Rows of images that no payload names any more."""
     file = ledgers.media_file
-    named = _named(feed, sizes).subquery()
-    return sa.select(file.c.listing_key, file.c.media_key, file.c.size, file.c.blob_key).where(
-        file.c.feed == feed, ~sa.exists().where(*_same_image(named))
-    )
+    named = named_images(resource).query(feed, sizes).subquery()
+    return sa.select(
+        file.c.resource_record_key, file.c.media_key, file.c.size, file.c.blob_key
+    ).where(resource.rows_in(file, feed), ~sa.exists().where(*_same_image(named, feed, resource)))
 
 
-def _same_image(named: sa.Subquery) -> tuple[sa.ColumnElement[bool], ...]:
+def _same_image(
+    named: sa.Subquery, feed: str, resource: Resource
+) -> tuple[sa.ColumnElement[bool], ...]:
     file = ledgers.media_file
     return (
-        file.c.listing_key == named.c.listing_key,
+        resource.rows_in(file, feed),
+        file.c.resource_record_key == named.c.record_key,
         file.c.media_key == named.c.media_key,
         file.c.size == named.c.size,
     )
 
 
-def _lacking(feed: str, sizes: Sequence[str], now: datetime) -> sa.Select[Any]:
-    """What is named and not held as it is now, those of a listing together."""
-    named = _named(feed, sizes).subquery()
+def _lacking(feed: str, sizes: Sequence[str], now: datetime, resource: Resource) -> sa.Select[Any]:
+    """What is named and not held as it is now, those of a record together."""
+    named = named_images(resource).query(feed, sizes).subquery()
     file = ledgers.media_file
     same_token = file.c.change_token == named.c.change_token
     due = sa.or_(
@@ -392,8 +430,8 @@ def _lacking(feed: str, sizes: Sequence[str], now: datetime) -> sa.Select[Any]:
     )
     return (
         sa.select(named, sa.case((same_token, file.c.attempts), else_=0).label("attempts"))
-        .select_from(named.outerjoin(file, sa.and_(file.c.feed == feed, *_same_image(named))))
+        .select_from(named.outerjoin(file, sa.and_(*_same_image(named, feed, resource))))
         .where(due)
         # Names alone would mean the ledger's columns, which are NULL for a new image.
-        .order_by(named.c.listing_key, named.c.order, named.c.media_key, named.c.size)
+        .order_by(named.c.record_key, named.c.order, named.c.media_key, named.c.size)
     )

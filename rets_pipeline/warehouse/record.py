@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rets_pipeline.warehouse import ledgers, tables
+from rets_pipeline.warehouse.named_images import named_images
 from rets_pipeline.warehouse.resources import LISTINGS, Resource
 
 Row = dict[str, Any]
@@ -71,7 +72,7 @@ def read(connection: sa.Connection, feed: str, resource: Resource, key: str) -> 
         ledger=ledger,
         tombstone=tombstone,
         history=history,
-        images=_images(connection, feed, key) if resource is LISTINGS else [],
+        images=_images(connection, feed, resource, key),
         quarantine=quarantine,
         pulls=_pulls(connection, feed, named),
     )
@@ -175,38 +176,38 @@ def _of_record(
     )
 
 
-def _images(connection: sa.Connection, feed: str, key: str) -> list[Row]:
+def _images(connection: sa.Connection, feed: str, resource: Resource, key: str) -> list[Row]:
     """By size; an image of which nothing is held yet has NULL there."""
-    media, file = tables.media, ledgers.media_file
+    where, file = named_images(resource), ledgers.media_file
+    image = where.tokens(feed).where(where.table.c[where.record_key] == key).subquery()
+    of_record = sa.and_(resource.rows_in(file, feed), file.c.resource_record_key == key)
+    what_is_held = (
+        file.c.size, file.c.state, file.c.held_token, file.c.blob_key,
+        file.c.bytes, file.c.stored_at, file.c.attempts, file.c.next_attempt, file.c.reason,
+    )  # fmt: skip
     named = (
         sa.select(
-            media.c.media_key, media.c.order, media.c.change_token.label("named_token"),
-            file.c.size, file.c.state, file.c.held_token, file.c.blob_key,
-            file.c.bytes, file.c.stored_at, file.c.attempts, file.c.next_attempt, file.c.reason,
+            image.c.media_key,
+            image.c.order,
+            image.c.change_token.label("named_token"),
+            *what_is_held,
         )
-        .outerjoin(
-            file,
-            sa.and_(
-                file.c.feed == media.c.feed,
-                file.c.listing_key == media.c.listing_key,
-                file.c.media_key == media.c.media_key,
-            ),
-        )
-        .where(media.c.feed == feed, media.c.listing_key == key)
-        .order_by(media.c.order, media.c.media_key, file.c.size)
-    )  # fmt: skip
+        .outerjoin(file, sa.and_(of_record, file.c.media_key == image.c.media_key))
+        .order_by(image.c.order, image.c.media_key, file.c.size)
+    )
     found = _all(connection, named)
     known = {row["media_key"] for row in found}
     held = _all(
         connection,
         sa.select(
-            file.c.media_key, sa.null().label("order"), sa.null().label("named_token"), file.c.size,
-            file.c.state, file.c.held_token, file.c.blob_key, file.c.bytes,
-            file.c.stored_at, file.c.attempts, file.c.next_attempt, file.c.reason,
+            file.c.media_key,
+            sa.null().label("order"),
+            sa.null().label("named_token"),
+            *what_is_held,
         )
-        .where(file.c.feed == feed, file.c.listing_key == key)
+        .where(of_record)
         .order_by(file.c.media_key, file.c.size),
-    )  # fmt: skip
+    )
     return [*found, *(row for row in held if row["media_key"] not in known)]
 
 

@@ -193,6 +193,7 @@ class PeopleStatus:
         live: rows that came from their own search.
         not_returned: keys that were asked for in vain.
         quarantined: records that were not understood.
+        images: their photos, or their logos.
     """
 
     server_keys: int | None
@@ -200,6 +201,7 @@ class PeopleStatus:
     live: int
     not_returned: int
     quarantined: int
+    images: media.Completeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,9 @@ class Status:
     """A feed in numbers.
 
     Attributes:
-        image_reasons: why images are not held, the commonest first, with their number.
+        images: the photos of listings.
+        image_reasons: why images of all kinds are not held, the commonest first, with their
+            number.
         people: members and offices, by the kind of their pulls.
     """
 
@@ -256,11 +260,13 @@ def status(connection: sa.Connection, feed: str, sizes: Sequence[str]) -> Status
         quarantined=states.get("quarantined", 0),
         quarantine_entries=_count(connection, ledgers.quarantine, feed),
         tombstones=_count(connection, ledgers.tombstone, feed),
-        people={resource.kind: _people(connection, feed, resource) for resource in OTHERS},
+        people={resource.kind: _people(connection, feed, sizes, resource) for resource in OTHERS},
     )
 
 
-def _people(connection: sa.Connection, feed: str, resource: Resource) -> PeopleStatus:
+def _people(
+    connection: sa.Connection, feed: str, sizes: Sequence[str], resource: Resource
+) -> PeopleStatus:
     master = pulls.newest_master_list(connection, feed, resource)
     states = _states(connection, feed, resource)
     live = sa.select(sa.func.count()).select_from(resource.table)
@@ -270,6 +276,7 @@ def _people(connection: sa.Connection, feed: str, resource: Resource) -> PeopleS
         live=connection.execute(live.where(resource.rows_in(resource.table, feed))).scalar_one(),
         not_returned=states.get("not_returned", 0),
         quarantined=states.get("quarantined", 0),
+        images=media.completeness(connection, feed, sizes, resource),
     )
 
 

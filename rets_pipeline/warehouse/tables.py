@@ -398,6 +398,7 @@ member = sa.Table(
     _moment("photo_last_updated", "DDF: AgentDetails/PhotoLastUpdated"),
     _text("photo_thumbnail_url", "DDF: AgentDetails/Photo/ThumbnailURL"),
     _text("photo_url", "DDF: AgentDetails/Photo/LargePhotoURL"),
+    _text("photo_change_token", "rets_pipeline: changes when the photo's bytes do"),
     _text(
         "photo_unreliable_last_updated",
         "DDF: AgentDetails/Photo/LastUpdated; day and month may be swapped",
@@ -431,6 +432,7 @@ office = sa.Table(
         "DDF: Office/Logo/ThumbnailURL; its TS number follows the listing's date",
     ),
     _moment("logo_last_updated", "DDF: Office/LogoLastUpdated; from its own search only"),
+    _text("logo_change_token", "rets_pipeline: changes when the logo's bytes do"),
     _moment("modification_timestamp", "ModificationTimestamp; from its own search only"),
     _text("observed_in", "rets_pipeline: Property, or Office (its own search)", nullable=False),
     _text("pull_id", "rets_pipeline: the pull that brought this row"),

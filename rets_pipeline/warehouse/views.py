@@ -43,15 +43,16 @@ SELECT
     COALESCE(
         (
             SELECT f.blob_key FROM media_file f
-            WHERE f.feed = i.feed AND f.listing_key = i.listing_key
-                AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
-                AND f.held_token = i.change_token
+            WHERE f.feed = i.feed AND f.resource_name = 'Property'
+                AND f.resource_record_key = i.listing_key AND f.media_key = i.media_key
+                AND f.blob_key IS NOT NULL AND f.held_token = i.change_token
             ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
         ),
         (
             SELECT f.blob_key FROM media_file f
-            WHERE f.feed = i.feed AND f.listing_key = i.listing_key
-                AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+            WHERE f.feed = i.feed AND f.resource_name = 'Property'
+                AND f.resource_record_key = i.listing_key AND f.media_key = i.media_key
+                AND f.blob_key IS NOT NULL
             ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
         )
     ) AS first_image_blob_key
@@ -71,17 +72,35 @@ LEFT JOIN media i ON i.feed = p.feed AND i.media_key = (
 """  # noqa: S608
 
 
-_LISTING_PHOTOS = """
+_HELD = """f.size, f.width, f.height, f.content_type, f.bytes,
+    f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror"""
+
+_LISTING_PHOTOS = f"""
 SELECT
     m.feed, m.listing_key, m.media_key, m."order", m.preferred_photo_yn, m.long_description,
-    m.media_modification_timestamp, f.size, f.width, f.height, f.content_type, f.bytes,
-    f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
+    m.media_modification_timestamp, {_HELD},
     CASE WHEN f.held_token = m.change_token THEN 1 ELSE 0 END AS is_current
 FROM media m
-JOIN media_file f ON f.feed = m.feed AND f.listing_key = m.listing_key
-    AND f.media_key = m.media_key AND f.blob_key IS NOT NULL
+JOIN media_file f ON f.feed = m.feed AND f.resource_name = 'Property'
+    AND f.resource_record_key = m.listing_key AND f.media_key = m.media_key
+    AND f.blob_key IS NOT NULL
 LEFT JOIN media_base_url b ON b.feed = m.feed
-"""
+"""  # noqa: S608
+
+
+def _images_of(table: str, key: str, token: str, resource_name: str) -> str:
+    """Of members or offices, which have one image each."""
+    return f"""
+SELECT
+    r.feed, r.{key}, {_HELD},
+    CASE WHEN f.held_token = r.{token} THEN 1 ELSE 0 END AS is_current
+FROM {table} r
+JOIN media_file f ON f.feed = r.feed AND f.resource_name = '{resource_name}'
+    AND f.resource_record_key = r.{key} AND f.media_key = r.{key}
+    AND f.blob_key IS NOT NULL
+LEFT JOIN media_base_url b ON b.feed = r.feed
+"""  # noqa: S608
+
 
 #: By name. ``current_listings``: each listing with its list agent, its list office, where it is (by
 #: its payload, or else by the best answer of a geocoder for the address that it has now), and its
@@ -89,8 +108,10 @@ LEFT JOIN media_base_url b ON b.feed = m.feed
 #: of the image as it is now or else as it was, the large one or else the next smaller.
 #: ``listing_photos``: each photo that is held, in each size, with its place, its size in pixels and
 #: the address that a website shows (``photos.base_url``); `is_current` is 0 while the payload names
-#: a newer version.
+#: a newer version. ``member_photos`` and ``office_logos``: the same of members and offices.
 VIEWS: dict[str, str] = {
     "current_listings": _current_listings(),
     "listing_photos": _LISTING_PHOTOS,
+    "member_photos": _images_of("member", "member_key", "photo_change_token", "Member"),
+    "office_logos": _images_of("office", "office_key", "logo_change_token", "Office"),
 }

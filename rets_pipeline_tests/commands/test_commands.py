@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import subprocess
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 import requests
+from rich.console import Console
 
 from rets_pipeline import __version__
+from rets_pipeline.commands.report import tell
+from rets_pipeline.commands.runs import Finished
 from rets_pipeline_tests.commands.conftest import Project
 from rets_pipeline_tests.conftest import Backend
 from rets_pipeline_tests.end_to_end.harness import FEED, Server
@@ -99,6 +103,7 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     truth = server.truth()
     photos = sum(len(listing["photos"]) for listing in truth.values())
     assert f"{photos} stored" in pictured.stdout
+    assert "office images " in pictured.stdout
 
     located = project.run("addresses", FEED)
     assert located.status == 0, located.stderr
@@ -120,6 +125,8 @@ def test_a_day_with_the_command_line(project: Project, server: Server, backend: 
     assert after["its result"] == "succeeded"
     assert after["images stored"] == f"{photos} of {photos}"
     assert after["images pending"] == "0"
+    portraits = sum(told["photo"] is not None for told in people["members"].values())
+    assert f" of {portraits}, " in after["images of members"]
     by_payload, of, listings = after["located by their payload"].split()
     assert (of, listings) == ("of", "30")
     assert int(by_payload) + int(after["located by their address"]) == 30
@@ -292,6 +299,25 @@ def test_names_of_folders_are_no_markup(project: Project) -> None:
     done = project.run("check", RETS_PIPELINE_HOME=str(home))
     assert done.status == 0, done.stderr
     assert f"{home}/archive" in done.stdout
+
+
+def test_image_runs_are_told_with_work_and_without() -> None:
+    actions = [
+        {"action": "images", "stored": 0, "settled": "what has been seen", "seconds": 1.5},
+        {"action": "member images", "stored": 1_200, "failed": 0, "settled": None, "seconds": 2.5},
+        {"action": "office pulls", "offices": 4, "left_over": 1, "seconds": 0.5},
+        {"action": "office images", "removed": 3, "settled": None, "seconds": 0.5},
+    ]
+    console = Console(file=io.StringIO(), width=100)
+    tell(console, Finished("run", actions, ["a warning"]))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "images       nothing",
+        "member images 1,200 stored",
+        "offices      1 left over",
+        "office images 3 removed",
+        "a warning",
+    ]
 
 
 def _status(project: Project) -> dict[str, str]:

@@ -18,18 +18,32 @@ from rets_pipeline.rets import RetsError
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync.addresses import mirror_addresses
 from rets_pipeline.sync.delete import GuardTripped
-from rets_pipeline.sync.images import mirror_images
+from rets_pipeline.sync.images import mirror_images, with_images
 from rets_pipeline.sync.mirror import Credentials, Mirror
 from rets_pipeline.sync.run import PullsFailed, sync
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.resources import OTHERS
+
+#: exit statuses: everything was done; the server's fault ended it
+DONE, FAILED = 0, 4
+
+
+def _members(mirror: Mirror) -> None:
+    for resource in OTHERS:
+        sync(mirror, resource)
+
+
+def _images(mirror: Mirror) -> None:
+    for resource in with_images(mirror):
+        mirror_images(mirror, resource)
+
 
 _STEPS: Mapping[str, Callable[[Mirror], object]] = {
     "sync": sync,
-    "images": mirror_images,
+    "members": _members,
+    "images": _images,
     "addresses": mirror_addresses,
 }
-#: exit statuses: everything was done; the server's fault ended it
-DONE, FAILED = 0, 4
 
 
 @dataclass(frozen=True)
@@ -45,10 +59,10 @@ class Place:
 
 
 def run(place: Place, kind: str) -> int:
-    """One sync, or one batch of images or addresses.
+    """One sync of listings, or of members and offices, or one batch of images or addresses.
 
     Args:
-        kind: ``sync``, ``images`` or ``addresses``.
+        kind: ``sync``, ``members``, ``images`` or ``addresses``.
 
     Returns:
         The exit status. Anything that a server's fault cannot explain is raised.

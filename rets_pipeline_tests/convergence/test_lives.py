@@ -38,7 +38,8 @@ def durable_server() -> Iterator[PostgresServer]:
 def test_a_life_ends_with_an_exact_copy(
     seed: int, backend: Backend, record_property: Record
 ) -> None:
-    _live(seed, backend, record_property)
+    # By day one of those below does that.
+    _live(seed, backend, record_property, people=seed > 12 and seed % 12 == 4)
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + max(1, _LIVES // 4)))
@@ -48,7 +49,13 @@ def test_a_database_that_crashes(
     with durable_server.database() as url:
         database = url.rpartition("/")[2]
         backend = Backend("postgres", url, str(tmp_path / "archive"), {})
-        _live(seed, backend, record_property, lambda: durable_server.crash(database))
+        _live(
+            seed,
+            backend,
+            record_property,
+            lambda: durable_server.crash(database),
+            people=seed % 3 == 0,
+        )
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + max(1, _LIVES // 8)))
@@ -65,7 +72,12 @@ def test_an_archive_that_crashes(seed: int, sqlite_url: str, record_property: Re
 
 
 def _live(
-    seed: int, backend: Backend, record: Record, crash: Callable[[], None] | None = None
+    seed: int,
+    backend: Backend,
+    record: Record,
+    crash: Callable[[], None] | None = None,
+    *,
+    people: bool = False,
 ) -> None:
     with running(listings=16, days=3, seed=seed, max_photos=2) as sandbox:
-        live_and_compare(Life(seed, sandbox, backend, crash), _STEPS, record)
+        live_and_compare(Life(seed, sandbox, backend, crash, people=people), _STEPS, record)

@@ -23,6 +23,7 @@ from rets_pipeline.settings import FeedConfig, Settings
 from rets_pipeline.sync.days import DayRange
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline.warehouse.resources import MEMBERS, OFFICES, OTHERS
 
 FEED = "board"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -43,6 +44,11 @@ class Server:
     def people(self) -> dict[str, dict[str, Any]]:
         """Every agent and every office by key, under what we call many of them."""
         found = self._get("/_sandbox/truth")
+        return {"members": found["agents"], "offices": found["offices"]}
+
+    def people_with_images(self) -> dict[str, dict[str, Any]]:
+        """The same, with the hashes of the agents' large photos and of the offices' logos."""
+        found = self._get("/_sandbox/truth?people_images=large")
         return {"members": found["agents"], "offices": found["offices"]}
 
     def change_person(self, who: str, kind: str, key: str | None = None, **more: Any) -> list[str]:
@@ -256,21 +262,60 @@ def assert_equal_images(pipeline: Mirrored, truth: Mapping[str, Any]) -> None:
     """Every photo's bytes are the server's, in their place."""
     media, file = tables.media, ledgers.media_file
     rows = pipeline.rows(
-        sa.select(file, media.c.order).outerjoin(
+        sa.select(file, media.c.order)
+        .outerjoin(
             media, sa.and_(media.c.feed == file.c.feed, media.c.media_key == file.c.media_key)
         )
+        .where(file.c.resource_name == "Property")
     )
     expected = {
         (key, photo["sequence"]): photo["sha256"]["large"]
         for key, listing in truth.items()
         for photo in listing["photos"]
     }
-    assert {(row.listing_key, row.order) for row in rows} == expected.keys()
+    assert {(row.resource_record_key, row.order) for row in rows} == expected.keys()
     for row in rows:
-        data = pipeline.archive.get(row.blob_key)
-        assert hashlib.sha256(data).hexdigest() == expected[row.listing_key, row.order]
-        assert row.content_hash == expected[row.listing_key, row.order]
-        assert row.bytes == len(data)
+        _assert_holds(pipeline, row, expected[row.resource_record_key, row.order])
+
+
+def _assert_holds(pipeline: Mirrored, row: sa.Row[Any], sha256: str) -> None:
+    """The row of an image, and its blob, are those of the bytes with that hash."""
+    data = pipeline.archive.get(row.blob_key)
+    assert hashlib.sha256(data).hexdigest() == row.content_hash == sha256
+    assert row.bytes == len(data)
+
+
+def assert_equal_images_of_people(
+    pipeline: Mirrored, truth: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Every agent's photo and every office's logo is the server's; others have none.
+
+    Listings may name offices that are gone: what is held of their logos nobody can tell.
+    """
+    file = ledgers.media_file
+    expected = {
+        MEMBERS.name: {
+            key: told["photo"]["sha256"]["large"]
+            for key, told in truth["members"].items()
+            if told["photo"]
+        },
+        OFFICES.name: {
+            key: told["logo_sha256"]
+            for key, told in truth["offices"].items()
+            if told["logo_sha256"]
+        },
+    }
+    for resource in OTHERS:
+        hashes = expected[resource.name]
+        rows = pipeline.rows(sa.select(file).where(file.c.resource_name == resource.name))
+        held = {row.resource_record_key: row for row in rows}
+        live = truth[resource.kind].keys() & held.keys()
+        assert live == hashes.keys()
+        for key in live:
+            _assert_holds(pipeline, held[key], hashes[key])
+        table, gone = resource.table, held.keys() - live
+        told = pipeline.rows(sa.select(table).where(table.c.observed_in == "Property"))
+        assert gone <= {row._mapping[resource.key] for row in told}
 
 
 def assert_located(pipeline: Mirrored) -> None:
@@ -288,9 +333,10 @@ def assert_located(pipeline: Mirrored) -> None:
 
 def assert_no_other_blobs(pipeline: Mirrored) -> None:
     """No blob exists that no row names."""
-    rows = pipeline.rows(sa.select(ledgers.media_file.c.blob_key))
+    blob = ledgers.media_file.c.blob_key
+    held = sa.select(blob).where(blob.is_not(None))
     blobs = {stored.key for stored in pipeline.archive.list("images/")}
-    assert blobs == {row.blob_key for row in rows}
+    assert blobs == {row.blob_key for row in pipeline.rows(held)}
 
 
 def assert_no_orphans(pipeline: Mirrored) -> None:
@@ -303,7 +349,9 @@ def assert_no_orphans(pipeline: Mirrored) -> None:
     mentioned = pipeline.rows(sa.select(tables.property_member))
     for name, key in (("member", "member_key"), ("office", "office_key")):
         rows = pipeline.rows(sa.select(tables.named(name)))
-        assert {getattr(row, key) for row in rows} == {getattr(row, key) for row in mentioned}
+        named = {getattr(row, key) for row in mentioned}
+        assert {getattr(row, key) for row in rows if row.observed_in == "Property"} <= named
+        assert named <= {getattr(row, key) for row in rows}
 
 
 def days_ago(moment: datetime, days: int) -> date:

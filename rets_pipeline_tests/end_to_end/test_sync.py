@@ -20,6 +20,10 @@ from rets_pipeline_tests.end_to_end.harness import (
     assert_no_other_blobs,
 )
 
+#: the checks of image runs that leave nothing behind
+COMPLETE = dict.fromkeys(
+    ("images_complete", "member_images_complete", "office_logos_complete"), True
+)
 #: the checks of a sync that finds nothing to tell of
 PASSED = dict.fromkeys(
     ("deletion_guard", "keys_match_server", "prices_in_bounds", "quarantine_empty", "schema_drift"),
@@ -41,7 +45,8 @@ def test_an_empty_warehouse_gets_everything(server: Server, pipeline: Pipeline) 
     assert synced.counts["raw_listings"]["listings"] == len(truth)
     assert synced.counts["listings"]["new"] == len(truth)
     assert synced.checks == PASSED
-    assert pictured.checks == {"images_complete": True}
+    assert pictured.checks == COMPLETE
+    assert pictured.counts["office_logos"]["stored"] > 0  # listings name them
     statistics = server.statistics()
     assert statistics["sessions_open"] == 0
     assert statistics["sessions_open_at_most"] == 1
@@ -63,6 +68,7 @@ def test_without_changes_one_search_and_no_row_touched(server: Server, pipeline:
     assert pipeline.everything() == before
     assert set(synced.counts["listings"].values()) == {0}
     assert pictured.counts["listing_images"]["wanted"] == 0
+    assert pictured.counts["office_logos"]["wanted"] == 0
 
 
 def test_changed_new_and_gone_listings(server: Server, pipeline: Pipeline) -> None:
@@ -158,7 +164,7 @@ def test_a_price_change_keeps_the_state_of_every_photo(server: Server, pipeline:
     pipeline.sync()
     pipeline.images()
     file = ledgers.media_file
-    everything = sa.select(file).order_by(file.c.listing_key, file.c.media_key)
+    everything = sa.select(file).order_by(*file.primary_key.columns)
     before = pipeline.rows(everything)
     server.change("price", min(server.truth()))
     server.reset_statistics()
@@ -398,7 +404,7 @@ def test_an_image_that_fails_is_tried_later(server: Server, pipeline: Pipeline) 
     assert pictured.success
     assert pictured.counts["listing_images"]["absent"] == 1
     assert pictured.counts["listing_images"]["failed"] == 1
-    assert pictured.checks == {"images_complete": False}
+    assert pictured.checks == {**COMPLETE, "images_complete": False}
     server.reset_statistics()
     pipeline.images()
     assert server.statistics()["images"]["served"] == 0

@@ -396,7 +396,7 @@ class TestFailures:
 class TestReports:
     def test_every_run_reports_the_same_numbers(self, server: Server, pipeline: Pipeline) -> None:
         """So that the UI can plot them: 0, not absent."""
-        names = (*naming.SYNC_ASSETS, naming.IMAGES)
+        names = (*naming.SYNC_ASSETS, naming.IMAGES, "member_images", "office_logos")
         full, idle = self._runs(pipeline), self._runs(pipeline)
         for name in names:
             first, second = (
@@ -456,8 +456,10 @@ class TestReports:
         assert evaluation.description == (
             f"all {count:,} listings of the warehouse are on the server, and the reverse"
         )
-        (evaluation,) = pictured.get_asset_check_evaluations()
-        assert evaluation.metadata["stored"].value == evaluation.metadata["named"].value
+        found = pictured.get_asset_check_evaluations()
+        assert len(found) == 3
+        for evaluation in found:
+            assert evaluation.metadata["stored"].value == evaluation.metadata["named"].value
 
 
 class TestTwoFeeds:

@@ -91,7 +91,8 @@ def test_photos_by_getobject_wait_for_the_accounts_session(
         home=tmp_path,
     )
     graph = build_defs(settings).get_repository_def().asset_graph
-    assert graph.get(dg.AssetKey(["east", "listing_images"])).pools == {pool}
+    for name in ("listing_images", "member_images", "office_logos"):
+        assert graph.get(dg.AssetKey(["east", name])).pools == {pool}  # one run for all of them
 
 
 def test_no_secret_is_part_of_the_definitions(

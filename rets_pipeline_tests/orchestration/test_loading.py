@@ -87,7 +87,7 @@ def test_loading_touches_nothing_needs_no_credentials_and_warns_of_nothing(
     done = run(sys.executable, "-c", _WATCHED, environ=environ)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found == {"seen": [], "warned": [], "assets": 15}
+    assert found == {"seen": [], "warned": [], "assets": 17}
     assert not (tmp_path / "home").exists()
 
 

@@ -70,7 +70,10 @@ def test_a_night(server: Server, pipeline: Pipeline) -> None:
     server.change("price", keys[2], keep_timestamp=True)
     server.change("removed", keys[0])
     lost = pipeline.rows(
-        sa.select(ledgers.media_file.c.blob_key).where(ledgers.media_file.c.listing_key != keys[0])
+        sa.select(ledgers.media_file.c.blob_key).where(
+            ledgers.media_file.c.resource_name == "Property",
+            ledgers.media_file.c.resource_record_key != keys[0],
+        )
     )[0].blob_key
     pipeline.archive.delete([lost])
     pipeline.archive.put(f"images/{FEED}/1/orphan.jpg", b"young")

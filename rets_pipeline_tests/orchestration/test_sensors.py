@@ -84,11 +84,11 @@ def change(warehouse: Warehouse, **values: object) -> None:
 
 def test_photos_are_asked_for_until_they_are_there(pipeline: Pipeline, server: Server) -> None:
     looks = Looks(pipeline.settings, pipeline.instance, FEED)
-    assert looks.look() == "no photos wait"
+    assert looks.look() == "no images wait"
     assert pipeline.sync().success
     assert looks.look() is True
     assert pipeline.images().success
-    assert looks.look() == "no photos wait"
+    assert looks.look() == "no images wait"
     server.advance(1)
     assert pipeline.sync().success
     assert looks.look() is True
@@ -153,7 +153,7 @@ def test_runs_in_vain_become_rare(
         assert looks.look() is True
     looks.let_time_pass(minutes=61)
     held(sqlite_warehouse, "1", feed="east")
-    assert looks.look() == "no photos wait"
+    assert looks.look() == "no images wait"
     assert Memory.of(looks.cursor).in_vain == 0
 
 
@@ -182,10 +182,10 @@ def test_failed_downloads_wake_it_when_they_are_due(
 ) -> None:
     held(sqlite_warehouse, "1", feed="east")
     looks = Looks(photographed, storage, "east")
-    assert looks.look() == "no photos wait"
+    assert looks.look() == "no images wait"
     hour, now = timedelta(hours=1), datetime.now(UTC)
     change(sqlite_warehouse, state="failed", next_attempt=now + hour)
-    assert looks.look() == "no photos wait"
+    assert looks.look() == "no images wait"
     change(sqlite_warehouse, next_attempt=now - hour)
     assert looks.look() is True
 

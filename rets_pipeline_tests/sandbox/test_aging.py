@@ -239,6 +239,7 @@ def test_bad_control_requests_are_explained(sandbox: RunningSandbox) -> None:
         ("POST", "advance?days=0"),
         ("POST", "advance?days=many"),
         ("GET", "truth?images=huge"),
+        ("GET", "truth?people_images=huge"),
         ("GET", "truth?keys=x"),
         ("POST", "change"),
     ):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -392,6 +393,48 @@ def test_people_are_counted_apart_and_spoiled_apart(client: Client) -> None:
         "Office": {"master_list": 1, "details": 1, "last_updated": 0},
     }
     assert statistics["details_by_resource"] == {"Property": 0, "Agent": 0, "Office": 3}
+
+
+def test_a_logos_date_is_its_own_in_its_offices_search(client: Client) -> None:
+    """The number in its address is not, and in listings and agents no date is."""
+    sandbox = client.sandbox
+    truth = control(sandbox, "truth")["offices"]
+    key = next(key for key, told in truth.items() if told["logo_version"] is not None)
+
+    def shown() -> tuple[str, str, str]:
+        office = details(client, "Office", [key])[key]
+        assert text(office, "Logo/LastUpdated") == text(office, "LogoLastUpdated")
+        url = text(office, "Logo/ThumbnailURL") or ""
+        body = requests.get(url).content
+        asked = control(sandbox, f"truth?offices={key}&people_images=large")["offices"][key]
+        assert hashlib.sha256(body).hexdigest() == asked["logo_sha256"]
+        return url, text(office, "LogoLastUpdated") or "", asked["logo_sha256"]
+
+    first = shown()
+    change(sandbox, "office", "touched", key)
+    touched = shown()
+    assert touched[0] != first[0]
+    assert touched[1:] == first[1:]
+    change(sandbox, "office", "logo", key)
+    replaced = shown()
+    assert not set(replaced) & set(touched)
+    # Whatever number: the logo of now.
+    assert hashlib.sha256(requests.get(first[0]).content).hexdigest() == replaced[2]
+    change(sandbox, "office", "removed", key)
+    assert requests.get(replaced[0]).status_code == 404
+
+
+def test_the_bytes_of_portraits_are_those_of_the_truth(sandbox: RunningSandbox) -> None:
+    every = control(sandbox, "truth")["agents"]
+    key = next(key for key, told in every.items() if told["photo"])
+    for _ in range(2):
+        asked = f"truth?agents={key}&people_images=thumbnail,large"
+        photo = control(sandbox, asked)["agents"][key]["photo"]
+        for size, path in photo["paths"].items():
+            body = requests.get(sandbox.url + path).content
+            assert hashlib.sha256(body).hexdigest() == photo["sha256"][size]
+        change(sandbox, "agent", "photo", key)
+        assert requests.get(sandbox.url + photo["paths"]["large"]).status_code == 404
 
 
 def test_a_truth_of_some_people(sandbox: RunningSandbox) -> None:

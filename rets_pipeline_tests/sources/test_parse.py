@@ -103,6 +103,7 @@ def test_agents_and_offices_are_rows_of_their_own():
     (office,) = result.rows["office"]
     assert (office["office_key"], office["observed_in"]) == ("90001", "Property")
     assert office["modification_timestamp"] is None
+    assert office["logo_change_token"].endswith("/TS/lowres/90001.jpg")
     phones = [
         (row["resource_name"], row["resource_record_key"], row["order"])
         for row in result.rows["other_phone"]

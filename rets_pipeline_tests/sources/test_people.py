@@ -134,7 +134,8 @@ def test_rows_have_exactly_the_columns_of_their_tables(read, xml):
         (member_of, AGENT, "Tue, 05 Mar", "Wed, 06 Mar", True),
         (member_of, AGENT, "(250) 555-0101", "(250) 555-0102", True),
         (member_of, AGENT, "/TS1/", "/TS2/", True),
-        (office_of, OFFICE, "14:32:55", "15:00:00", False),
+        (office_of, OFFICE, 'LastUpdated="Wed, 13 Mar', 'LastUpdated="Wed, 12 Mar', False),
+        (office_of, OFFICE, "<LogoLastUpdated>Wed, 13 Mar", "<LogoLastUpdated>Wed, 12 Mar", True),
         (office_of, OFFICE, "TS638459335750000000", "TS7", False),
         (office_of, OFFICE, "Example Realty", "Another Realty", True),
     ],
@@ -143,6 +144,39 @@ def test_what_counts_as_a_change(read, xml, old, new, counts):
     assert old in xml
     changed = read(xml.replace(old, new)).content_hash != read(xml).content_hash
     assert changed is counts
+
+
+def logo_token(xml: str) -> str | None:
+    return office_of(xml).rows["office"][0]["logo_change_token"]
+
+
+def test_the_token_of_a_logo_is_its_address_without_the_number_and_its_own_date():
+    token = logo_token(OFFICE)
+    assert token is not None
+    assert token.endswith("/TS/lowres/90001.jpg 2024-03-13T14:32:55+00:00")
+    assert logo_token(OFFICE.replace("TS638459335750000000", "TS7")) == token
+    assert logo_token(OFFICE.replace('LastUpdated="Wed, 13', 'LastUpdated="Wed, 12')) == token
+    assert (
+        logo_token(OFFICE.replace("<LogoLastUpdated>Wed, 13", "<LogoLastUpdated>Wed, 12")) != token
+    )
+    assert logo_token(OFFICE.replace("lowres/90001", "lowres/90002")) != token
+    without = office_of(OFFICE.replace("ThumbnailURL", "OtherURL")).rows["office"][0]
+    assert (without["logo_url"], without["logo_change_token"]) == (None, None)
+
+
+def test_the_token_of_an_agents_photo():
+    def token(xml: str) -> str | None:
+        return member_of(xml).rows["member"][0]["photo_change_token"]
+
+    assert token(AGENT) == "1"
+    without_ticks = AGENT.replace("/TS1/", "/")
+    assert token(without_ticks) == "2024-03-05T01:00:00+00:00"
+    assert token(without_ticks.replace("Wed, 04 Sep 2024", "Thu, 05 Sep 2024")) == token(
+        without_ticks
+    )
+    low_only = AGENT.replace("LargePhotoURL", "OtherURL")
+    assert token(low_only) == "1"
+    assert token(low_only.replace("ThumbnailURL", "YetAnotherURL")) is None
 
 
 def test_a_value_that_does_not_convert():

@@ -17,6 +17,7 @@ from rets_pipeline.sync import images
 from rets_pipeline.sync.images import ImageCounts
 from rets_pipeline.warehouse import ledgers, media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
+from rets_pipeline.warehouse.resources import LISTINGS
 from rets_pipeline_tests.sync.board import Board, Photo
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, jpeg
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
@@ -104,7 +105,7 @@ def test_a_reordering_of_many_listings_among_new_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The images of a listing are handled together, however many there are."""
-    monkeypatch.setattr(images, "_LISTINGS", 2)
+    monkeypatch.setattr(images, "_RECORDS", 2)
     board = open_board(sqlite_warehouse, None)
     for key in "24":
         board.publish([A, B, C], key)
@@ -332,7 +333,7 @@ def test_a_payload_that_changes_before_anything_is_moved(
         lacking = media.wanted(connection, FEED, ["large"], datetime.now(UTC), 10)
     board.publish([A, C])
     loose: list[str] = []
-    assert images._Loading(board.mirror, ImageCounts(), loose)._moved(lacking) == []
+    assert images._Loading(board.mirror, LISTINGS, ImageCounts(), loose)._moved(lacking) == []
     board.run()
     board.assert_equal([A, C])
 

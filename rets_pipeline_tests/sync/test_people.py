@@ -20,13 +20,14 @@ from rets_pipeline.sandbox import RunningSandbox, running
 from rets_pipeline.sources.ddf import DdfSource
 from rets_pipeline.sync import apply, master, pull
 from rets_pipeline.sync.delete import GuardTripped
+from rets_pipeline.sync.images import ImageCounts, mirror_images
 from rets_pipeline.sync.mirror import others_of
 from rets_pipeline.sync.run import SyncReport, sync
 from rets_pipeline.warehouse import ledgers, pulls, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline.warehouse.load import Counts
 from rets_pipeline.warehouse.resources import LISTINGS, MEMBERS, OFFICES, OTHERS, Resource
-from rets_pipeline_tests.end_to_end.harness import Server
+from rets_pipeline_tests.end_to_end.harness import Server, assert_equal_images_of_people
 from rets_pipeline_tests.end_to_end.people import assert_equal_people, held
 from rets_pipeline_tests.sync.pieces import FEED, feed_of, open_mirror, timestamps_of
 from rets_pipeline_tests.warehouse.databases import everything, rows
@@ -60,6 +61,13 @@ class Sync:
         settings = more.pop("settings", {})
         with self.open(**settings) as mirror:
             return sync(mirror, resource, **more)
+
+    def images(self, resource: Resource) -> ImageCounts:
+        with self.open() as mirror:
+            return mirror_images(mirror, resource)
+
+    def rows(self, statement: sa.Select[Any]) -> list[sa.Row[Any]]:
+        return rows(self.warehouse, statement)
 
     def keys(self, resource: Resource) -> list[str]:
         return sorted(self.server.people()[resource.kind])
@@ -130,6 +138,37 @@ def test_an_empty_warehouse_gets_everything_and_the_archive_keeps_it(run: Sync) 
             assert timestamps_of(found, run.archive).keys() == truth[resource.kind].keys()
             raw = run.archive.get(f"{found.pull.archive_prefix}/master_list.xml.zst")
             assert b"".join(decompress_stream([raw])).rstrip().endswith(b"</RETS>")
+
+
+def test_photos_of_members_and_logos_of_offices(run: Sync) -> None:
+    # Listings name logos, before anybody has asked for an office itself.
+    run(LISTINGS)
+    named = run.images(OFFICES)
+    assert named.stored > 0
+    run(OFFICES)
+    run(MEMBERS)
+    first = [run.images(resource) for resource in OTHERS]
+    assert_equal_images_of_people(run, run.server.people_with_images())
+    # Their own search tells dates, so they are asked for once more: whether they are others.
+    assert first[1].unchanged == named.stored
+    assert [run.images(resource) for resource in OTHERS] == [ImageCounts()] * 2
+
+    # One of each is another one; listings are written anew, with other numbers in the addresses.
+    truth = run.server.people()
+    logo = next(key for key, told in truth["offices"].items() if told["logo_version"] is not None)
+    face = next(key for key, told in truth["members"].items() if told["photo"])
+    run.server.change_person("office", "logo", logo)
+    run.server.change_person("agent", "photo", face)
+    for key in run.server.truth():
+        run.server.change("price", key)
+    for resource in (LISTINGS, *OTHERS):
+        run(resource)
+    run.server.reset_statistics()
+    for resource in OTHERS:
+        again = run.images(resource)
+        assert (again.wanted, again.stored, again.requests, again.blobs_deleted) == (1, 1, 1, 1)
+    assert run.server.statistics()["images"]["served"] == 2
+    assert_equal_images_of_people(run, run.server.people_with_images())
 
 
 def test_without_changes_one_search_each_and_no_row_touched(run_on_both: Sync) -> None:

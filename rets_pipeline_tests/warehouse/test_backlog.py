@@ -38,7 +38,8 @@ def held(
     """The large one is held."""
     row = {
         "feed": feed,
-        "listing_key": key,
+        "resource_name": "Property",
+        "resource_record_key": key,
         "media_key": f"{key}-1",
         "size": "large",
         "change_token": "1",
@@ -117,7 +118,11 @@ def test_the_signal_changes_when_work_may_have_come(warehouse: Warehouse) -> Non
     assert look(warehouse, SIZES)[0] != seen[-1]
 
 
-@pytest.mark.parametrize("statement", [backlog.newest_change(FEED), backlog.due_again(FEED, NOW)])
+#: what a look reads
+_SIGNAL = (backlog.newest_change(FEED), backlog.due_again(FEED, NOW), backlog.people_gone(FEED))
+
+
+@pytest.mark.parametrize("statement", _SIGNAL)
 def test_the_signal_is_read_from_indexes(
     statement: sa.Select[Any], sqlite_warehouse: Warehouse
 ) -> None:
@@ -125,7 +130,7 @@ def test_the_signal_is_read_from_indexes(
         sql = str(statement.compile(connection.engine, compile_kwargs={"literal_binds": True}))
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()
     steps = [row.detail for row in plan]
-    names = ("pull", "tombstone", "media_file")
+    names = ("pull", "tombstone", "resource_tombstone", "media_file")
     touched = [step for step in steps if any(f" {name} " in f"{step} " for name in names)]
     assert touched, steps
     assert all(step.startswith("SEARCH") and "USING" in step for step in touched), steps
@@ -136,8 +141,11 @@ _MANY = (
     "SELECT 'board', n, 'listings', 'applied', '', now(), now() FROM generate_series(1, 5000) n",
     "INSERT INTO tombstone (feed, listing_key, master_pull_id, gone_at) "
     "SELECT 'board', n, '', now() FROM generate_series(1, 5000) n",
-    "INSERT INTO media_file (feed, listing_key, media_key, size, state) "
-    "SELECT 'board', n, n, 'large', 'stored' FROM generate_series(1, 5000) n",
+    "INSERT INTO resource_tombstone "
+    "(feed, resource_name, resource_record_key, master_pull_id, gone_at) "
+    "SELECT 'board', 'Member', n, '', now() FROM generate_series(1, 5000) n",
+    "INSERT INTO media_file (feed, resource_name, resource_record_key, media_key, size, state) "
+    "SELECT 'board', 'Property', n, n, 'large', 'stored' FROM generate_series(1, 5000) n",
     "ANALYZE",
 )
 
@@ -147,11 +155,12 @@ def test_the_signal_is_read_from_indexes_on_postgres(postgres_warehouse: Warehou
     with postgres_warehouse.writing() as connection:
         for statement in _MANY:
             connection.exec_driver_sql(statement)
-        for query in (backlog.newest_change(FEED), backlog.due_again(FEED, NOW)):
+        for query in _SIGNAL:
             sql = str(query.compile(connection.engine, compile_kwargs={"literal_binds": True}))
             lines = connection.exec_driver_sql(f"EXPLAIN {sql}").scalars()
             plans.append("\n".join(lines))
     assert "ix_pull_feed_applied_at" in plans[0], plans[0]
     assert "ix_tombstone_feed_gone_at" in plans[0], plans[0]
     assert "ix_media_file_feed_next_attempt" in plans[1], plans[1]
+    assert "ix_resource_tombstone_feed_gone_at" in plans[2], plans[2]
     assert "Seq Scan" not in "".join(plans), plans

@@ -22,7 +22,8 @@ def file_row(
 ) -> dict[str, Any]:
     """A row of ``media_file`` without its feed."""
     row = {
-        "listing_key": listing_key,
+        "resource_name": "Property",
+        "resource_record_key": listing_key,
         "media_key": f"{listing_key}_{number}",
         "size": "large",
         "change_token": token,

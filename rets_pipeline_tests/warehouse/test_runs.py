@@ -13,9 +13,12 @@ from rets_pipeline.warehouse.deletion import remove
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Refused
 from rets_pipeline.warehouse.locks import RunLock
+from rets_pipeline.warehouse.media import Completeness
 from rets_pipeline_tests.warehouse import people
 from rets_pipeline_tests.warehouse.builders import FEED, apply, at, begin, holding, listing, pull_at
 from rets_pipeline_tests.warehouse.databases import rows
+
+NOTHING = Completeness(0, 0, 0, 0)
 
 
 def start(
@@ -180,7 +183,7 @@ def test_the_last_sync_is_no_image_run(warehouse: Warehouse) -> None:
 
 def test_members_and_offices_in_numbers(warehouse: Warehouse) -> None:
     assert status(warehouse).people == {
-        kind: runs.PeopleStatus(None, None, 0, 0, 0) for kind in ("members", "offices")
+        kind: runs.PeopleStatus(None, None, 0, 0, 0, NOTHING) for kind in ("members", "offices")
     }
     with warehouse.writing() as connection:
         found = pulls.begin(connection, FEED, "member_master_list", prefix="x", now=at(1))
@@ -193,7 +196,9 @@ def test_members_and_offices_in_numbers(warehouse: Warehouse) -> None:
     )
 
     told = status(warehouse).people["members"]
-    assert told == runs.PeopleStatus(3, at(1), live=1, not_returned=1, quarantined=1)
-    assert status(warehouse).people["offices"] == runs.PeopleStatus(None, None, 0, 0, 0)
+    assert told == runs.PeopleStatus(
+        3, at(1), live=1, not_returned=1, quarantined=1, images=NOTHING
+    )
+    assert status(warehouse).people["offices"] == runs.PeopleStatus(None, None, 0, 0, 0, NOTHING)
     # Listings have numbers of their own.
     assert (status(warehouse).not_returned, status(warehouse).server_keys) == (0, None)

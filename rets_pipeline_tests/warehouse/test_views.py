@@ -29,7 +29,8 @@ def held(warehouse: Warehouse, *files: tuple[str, str, str, str | None]) -> None
             connection.execute(
                 ledgers.media_file.insert().values(
                     feed=FEED,
-                    listing_key="1",
+                    resource_name="Property",
+                    resource_record_key="1",
                     media_key=f"1_{number}",
                     size=size,
                     change_token="t",

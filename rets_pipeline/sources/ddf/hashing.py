@@ -5,8 +5,9 @@ What belongs here: what is left out of the hash, and why. What does not: parsing
 DDF moves these without a change that anybody would want to see, so they are masked:
 
 - ``PropertyDetails/@LastUpdated``: the time of CREA's last rewrite of the record;
-- ``Office/@LastUpdated``, ``LogoLastUpdated``, ``Logo/LastUpdated``: they follow the listing's;
-- the ``TS`` number in a logo's address: the same;
+- ``Office/@LastUpdated``, ``LogoLastUpdated``, ``Logo/LastUpdated``: they follow the listing's
+  (or the agent's); in an office's own record they are the office's, and count;
+- the ``TS`` number in a logo's address: the same, and it does not count anywhere;
 - ``PropertyPhoto/LastUpdated``: printed with day and month swapped; ``PhotoLastUpdated`` counts.
 
 It works on the record's bytes, so that one pass without a parse can tell a known record. The
@@ -31,6 +32,8 @@ _MOMENT_ELEMENT = re.compile(rb"(<LastUpdated>)[^<]*")
 _PHOTO = re.compile(
     rb"(<PropertyPhoto>\s*+(?:<\w++(?:\s*+/>|>[^<]*+</\w++>)\s*+)*?<LastUpdated>)[^<]*+"
 )
+#: how the record of an office's own search begins
+_OWN_OFFICE = b"<OfficeDetails"
 _TICKS = re.compile(rb"/TS[0-9]+/")
 _TICKS_IN_TEXT = re.compile(r"/TS[0-9]+/")
 
@@ -41,6 +44,9 @@ def masked(record: bytes) -> bytes:
     if root is not None:
         start, end = root.span(1)
         record = record[:start] + record[end:]
+    if record.startswith(_OWN_OFFICE):
+        # The date of its logo is all that tells of another logo behind the same address.
+        return _masked_logo(record)
     parts = _PHOTO.split(record)
     parts[0] = _without_office_moments(parts[0])
     if len(parts) > 1:
@@ -83,9 +89,16 @@ def _masked_office(office: bytes) -> bytes:
         office = office[: moment.start(1)] + office[moment.end(1) :]
     if b"<LogoLastUpdated>" in office:
         office = b"".join(_LOGO_MOMENT.split(office))
+    return _masked_logo(office, moments=True)
+
+
+def _masked_logo(office: bytes, *, moments: bool = False) -> bytes:
+    """Without the number in the logo's address, and if asked for without its dates."""
     start = office.find(b"<Logo>")
     end = office.find(b"</Logo>", start)
-    if 0 <= start < end:
-        logo = b"".join(_MOMENT_ELEMENT.split(office[start:end]))
-        office = b"".join((office[:start], _TICKS.sub(b"/TS/", logo), office[end:]))
-    return office
+    if not 0 <= start < end:
+        return office
+    logo = office[start:end]
+    if moments:
+        logo = b"".join(_MOMENT_ELEMENT.split(logo))
+    return b"".join((office[:start], _TICKS.sub(b"/TS/", logo), office[end:]))

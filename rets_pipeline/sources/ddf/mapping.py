@@ -581,10 +581,14 @@ DERIVED: Mapping[str, Mapping[str, str]] = {
     },
     "member": {
         "office_key": "@ID of the agent's Office",
+        "photo_change_token": "the number behind TS in the photo's address; without one"
+        " PhotoLastUpdated",
         "modification_timestamp": "nothing inside a listing",
         "observed_in": "Property or Member: the search that told of it",
     },
     "office": {
+        "logo_change_token": "Logo/ThumbnailURL without the number behind TS, and"
+        " logo_last_updated",
         "logo_last_updated": "Logo/LogoLastUpdated or Logo/LastUpdated, when there is no"
         " LogoLastUpdated; nothing inside a listing",
         "modification_timestamp": "nothing inside a listing",

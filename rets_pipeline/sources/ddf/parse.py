@@ -23,7 +23,13 @@ from rets_pipeline.sources.ddf.engine import (
 )
 from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
-from rets_pipeline.sources.ddf.records import as_plain, contacts, refusal
+from rets_pipeline.sources.ddf.records import (
+    as_plain,
+    contacts,
+    logo_token,
+    portrait_token,
+    refusal,
+)
 from rets_pipeline.sources.ddf.values import change_token
 from rets_pipeline.sources.plain import NotPlain
 
@@ -272,6 +278,7 @@ class _Listing:
         row["office_key"] = office_key
         row["observed_in"] = "Property"
         row["source_fields"] = row["modification_timestamp"] = row["uncompared_fields"] = None
+        row["photo_change_token"] = portrait_token(row)
         phones, websites, rest = contacts(item, "Member", key, rest)
         if key in self._members.entries:
             self._problems.append(Problem("AgentDetails/@ID", "an agent that occurs twice", key))
@@ -309,6 +316,7 @@ class _Listing:
         row = item.row
         row["observed_in"] = "Property"
         row["source_fields"] = row["modification_timestamp"] = row["logo_last_updated"] = None
+        row["logo_change_token"] = logo_token(row)
         office_rest = item.rest
         phones, websites, office_rest = contacts(item, "Office", key, office_rest)
         if not self._offices.add(row, phones, websites):

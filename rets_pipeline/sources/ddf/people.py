@@ -14,7 +14,13 @@ from rets_pipeline.sources.ddf import mapping
 from rets_pipeline.sources.ddf.engine import Engine, Item
 from rets_pipeline.sources.ddf.hashing import content_hash
 from rets_pipeline.sources.ddf.queries import detail_record, is_key
-from rets_pipeline.sources.ddf.records import as_plain, contacts, refusal
+from rets_pipeline.sources.ddf.records import (
+    as_plain,
+    contacts,
+    logo_token,
+    portrait_token,
+    refusal,
+)
 from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp
 from rets_pipeline.sources.plain import NotPlain
 
@@ -82,7 +88,9 @@ def _parse(
 
 
 def _member(record: bytes) -> tuple[str, str, Item, list[Problem]]:
-    return "member", "Member", *_AGENTS.read(record)
+    item, problems = _AGENTS.read(record)
+    item.row["photo_change_token"] = portrait_token(item.row)
+    return "member", "Member", item, problems
 
 
 def _office(record: bytes) -> tuple[str, str, Item, list[Problem]]:
@@ -93,6 +101,7 @@ def _office(record: bytes) -> tuple[str, str, Item, list[Problem]]:
         text = (row["uncompared_fields"] or {}).get(path)
         if row["logo_last_updated"] is None and isinstance(text, str):
             row["logo_last_updated"] = _moment(path, text, problems)
+    row["logo_change_token"] = logo_token(row)
     return "office", "Office", item, problems
 
 

@@ -15,9 +15,9 @@ from lxml import etree
 from rets_pipeline.sources.base import Problem, RecordHead, Row
 from rets_pipeline.sources.ddf import mapping
 from rets_pipeline.sources.ddf.engine import Item, Rest, add_rest, attribute, name_and_attributes
-from rets_pipeline.sources.ddf.hashing import content_hash
+from rets_pipeline.sources.ddf.hashing import content_hash, without_ticks
 from rets_pipeline.sources.ddf.queries import is_key
-from rets_pipeline.sources.ddf.values import ConversionError, utc_timestamp
+from rets_pipeline.sources.ddf.values import ConversionError, change_token, utc_timestamp
 from rets_pipeline.sources.plain import NotPlain, plain
 
 #: how DDF begins a record
@@ -72,6 +72,25 @@ def refusal(record: Any, reason: str) -> tuple[str | None, Problem]:
     except Exception:
         raw = repr(record)
     return key, Problem("", f"the record {reason}", raw[:_RAW_LIMIT])
+
+
+def portrait_token(row: Row) -> str | None:
+    """What changes when an agent's photo does; None without an address."""
+    url, moment = row["photo_url"] or row["photo_thumbnail_url"], row["photo_last_updated"]
+    return change_token(url, moment and moment.isoformat()) if url else None
+
+
+def logo_token(row: Row) -> str | None:
+    """What changes when an office's logo does; None without an address.
+
+    The number in the address follows other dates. The logo's own date is known from the office's
+    own search; without it, another logo behind the same address cannot be told.
+    """
+    url, moment = row["logo_url"], row["logo_last_updated"]
+    if url is None:
+        return None
+    plain_url = without_ticks(url)
+    return plain_url if moment is None else f"{plain_url} {moment.isoformat()}"
 
 
 def contacts(

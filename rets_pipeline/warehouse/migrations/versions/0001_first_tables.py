@@ -311,8 +311,19 @@ def upgrade() -> None:
     op.create_table(
         "media_file",
         sa.Column("feed", sa.Text(), nullable=False),
-        sa.Column("listing_key", sa.Text(), nullable=False),
-        sa.Column("media_key", sa.Text(), nullable=False),
+        sa.Column(
+            "resource_name",
+            sa.Text(),
+            nullable=False,
+            comment="Property (photos), Member (photos) or Office (logos)",
+        ),
+        sa.Column("resource_record_key", sa.Text(), nullable=False),
+        sa.Column(
+            "media_key",
+            sa.Text(),
+            nullable=False,
+            comment="of media; of members and offices, which have one image, their own key",
+        ),
         sa.Column("size", sa.Text(), nullable=False, comment="thumbnail, medium or large"),
         sa.Column(
             "change_token",
@@ -352,7 +363,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("stored_at", types.UtcTimestamp(), nullable=True),
         sa.PrimaryKeyConstraint(
-            "feed", "listing_key", "media_key", "size", name=op.f("pk_media_file")
+            "feed",
+            "resource_name",
+            "resource_record_key",
+            "media_key",
+            "size",
+            name=op.f("pk_media_file"),
         ),
         comment="What is held of each image in the archive",
     )
@@ -420,6 +436,12 @@ def upgrade() -> None:
         ),
         sa.Column(
             "photo_url", sa.Text(), nullable=True, comment="DDF: AgentDetails/Photo/LargePhotoURL"
+        ),
+        sa.Column(
+            "photo_change_token",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: changes when the photo's bytes do",
         ),
         sa.Column(
             "photo_unreliable_last_updated",
@@ -497,6 +519,12 @@ def upgrade() -> None:
             types.UtcTimestamp(),
             nullable=True,
             comment="DDF: Office/LogoLastUpdated; from its own search only",
+        ),
+        sa.Column(
+            "logo_change_token",
+            sa.Text(),
+            nullable=True,
+            comment="rets_pipeline: changes when the logo's bytes do",
         ),
         sa.Column(
             "modification_timestamp",
@@ -1388,6 +1416,12 @@ def upgrade() -> None:
         ),
         comment="What remains of a member or an office that is gone",
     )
+    op.create_index(
+        "ix_resource_tombstone_feed_gone_at",
+        "resource_tombstone",
+        ["feed", "gone_at"],
+        unique=False,
+    )
     op.create_table(
         "run_ledger",
         sa.Column("run_id", sa.Text(), nullable=False, comment="Dagster's, or one of our own"),
@@ -1542,15 +1576,16 @@ def upgrade() -> None:
         COALESCE(
             (
                 SELECT f.blob_key FROM media_file f
-                WHERE f.feed = i.feed AND f.listing_key = i.listing_key
-                    AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
-                    AND f.held_token = i.change_token
+                WHERE f.feed = i.feed AND f.resource_name = 'Property'
+                    AND f.resource_record_key = i.listing_key AND f.media_key = i.media_key
+                    AND f.blob_key IS NOT NULL AND f.held_token = i.change_token
                 ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
             ),
             (
                 SELECT f.blob_key FROM media_file f
-                WHERE f.feed = i.feed AND f.listing_key = i.listing_key
-                    AND f.media_key = i.media_key AND f.blob_key IS NOT NULL
+                WHERE f.feed = i.feed AND f.resource_name = 'Property'
+                    AND f.resource_record_key = i.listing_key AND f.media_key = i.media_key
+                    AND f.blob_key IS NOT NULL
                 ORDER BY CASE f.size WHEN 'large' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END LIMIT 1
             )
         ) AS first_image_blob_key
@@ -1589,15 +1624,46 @@ def upgrade() -> None:
         f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
         CASE WHEN f.held_token = m.change_token THEN 1 ELSE 0 END AS is_current
     FROM media m
-    JOIN media_file f ON f.feed = m.feed AND f.listing_key = m.listing_key
-        AND f.media_key = m.media_key AND f.blob_key IS NOT NULL
+    JOIN media_file f ON f.feed = m.feed AND f.resource_name = 'Property'
+        AND f.resource_record_key = m.listing_key AND f.media_key = m.media_key
+        AND f.blob_key IS NOT NULL
     LEFT JOIN media_base_url b ON b.feed = m.feed
+    """,
+    )
+    operations.create_view(
+        "member_photos",
+        """
+    SELECT
+        r.feed, r.member_key, f.size, f.width, f.height, f.content_type, f.bytes,
+        f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
+        CASE WHEN f.held_token = r.photo_change_token THEN 1 ELSE 0 END AS is_current
+    FROM member r
+    JOIN media_file f ON f.feed = r.feed AND f.resource_name = 'Member'
+        AND f.resource_record_key = r.member_key AND f.media_key = r.member_key
+        AND f.blob_key IS NOT NULL
+    LEFT JOIN media_base_url b ON b.feed = r.feed
+    """,
+    )
+    operations.create_view(
+        "office_logos",
+        """
+    SELECT
+        r.feed, r.office_key, f.size, f.width, f.height, f.content_type, f.bytes,
+        f.content_hash, f.blob_key, b.base_url || f.blob_key AS media_url_mirror,
+        CASE WHEN f.held_token = r.logo_change_token THEN 1 ELSE 0 END AS is_current
+    FROM office r
+    JOIN media_file f ON f.feed = r.feed AND f.resource_name = 'Office'
+        AND f.resource_record_key = r.office_key AND f.media_key = r.office_key
+        AND f.blob_key IS NOT NULL
+    LEFT JOIN media_base_url b ON b.feed = r.feed
     """,
     )
 
 
 def downgrade() -> None:
     """Take the schema back to the revision before."""
+    operations.drop_view("office_logos")
+    operations.drop_view("member_photos")
     operations.drop_view("listing_photos")
     operations.drop_view("current_listings")
     op.drop_index("ix_tombstone_feed_gone_at", table_name="tombstone")
@@ -1611,6 +1677,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_run_ledger_feed_started_at", table_name="run_ledger")
     op.drop_table("run_ledger")
+    op.drop_index("ix_resource_tombstone_feed_gone_at", table_name="resource_tombstone")
     op.drop_table("resource_tombstone")
     op.drop_table("resource_sync")
     op.drop_index("ix_quarantine_feed_record", table_name="quarantine")
