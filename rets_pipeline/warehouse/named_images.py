@@ -71,7 +71,7 @@ class NamedImages:
     def query(self, feed: str, chosen: Sequence[str]) -> sa.CompoundSelect[Any] | sa.Select[Any]:
         """Every image that payloads name, a row for each size, with its ``size`` and ``url``.
 
-        A photo of which they name no address at all may be had by GetObject, in every size.
+        One of which they name no address at all may be had by GetObject, in every size.
         """
         columns = self.table.c
         no_address = sa.and_(*(columns[url].is_(None) for url in self.urls.values()))
