@@ -15,7 +15,7 @@ INSTALLED_TEST := .venv/.installed-test
 PYTHON ?=
 PYTEST ?=
 # Of the tests: more than two processors, since many tests wait for servers and other processes.
-WORKERS ?= 4
+WORKERS ?= 6
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 # As `activate` would: dg warns when the active environment is not the project's.

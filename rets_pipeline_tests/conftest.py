@@ -11,7 +11,7 @@ import re
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +34,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 _THROUGH_DAGSTER = {"end_to_end", "orchestration"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: at the end, workers must not wait for one that has begun late.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """What is left to the night, and the order of the rest.
 
     What is slow, or goes through Dagster, and runs on both backends is left to the night on the
     embedded one: by day the demo shows that it works.
@@ -48,8 +48,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         by_day = item.get_closest_marker("both_backends")
         if twin != item.nodeid and twin in nodes and heavy and not by_day:
             item.add_marker("nightly")
-    items.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
-    items.sort(key=lambda item: not item.get_closest_marker("slow"))
+    yield
+    items[:] = _dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The slow ones first, for each worker as many: none must wait for another's at the end.
+
+    Every worker begins with an equal, unbroken part of the list.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    slow.sort(key=lambda item: not item.get_closest_marker("daemon"))  # stable
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    dealt: list[pytest.Item] = []
+    for worker in range(workers):
+        hand = slow[worker::workers]
+        end = len(items) * (worker + 1) // workers
+        place = max(0, end - len(dealt) - len(hand))
+        dealt += [*hand, *others[:place]]
+        del others[:place]
+    return [*dealt, *others]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

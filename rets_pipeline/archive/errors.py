@@ -65,8 +65,9 @@ def store_error(description: str, key: str, error: Exception) -> ArchiveError:
 def _is_absence(error: Exception, code: str | None, text: str) -> bool:
     if isinstance(error, FileNotFoundError):
         return code in (None, "NoSuchKey")
-    # A folder's key below another key, which S3 allows and a file system does not.
-    return _first(_OS_ERROR, text) == str(errno.ENOTDIR)
+    # ENOTDIR: a folder's key below another key, which S3 allows and a file system does not. ENOENT:
+    # its folder went while it was worked on.
+    return _first(_OS_ERROR, text) in (str(errno.ENOTDIR), str(errno.ENOENT))
 
 
 def _reason(error: Exception, code: str | None, text: str) -> str:

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import obstore
+from obstore.store import LocalStore
 
 from rets_pipeline.archive.errors import STORE_ERRORS, ArchiveError, NotInArchive, store_error
 from rets_pipeline.archive.keys import check_key
@@ -31,6 +32,8 @@ _DELETE_BATCH = 1000
 # S3 wants parts of at least 5 MiB and at most 10,000 of them: that is 80 GB in 40 MiB of memory.
 _PART_BYTES = 8 * 1024 * 1024
 _PARTS_AT_ONCE = 4
+# To put a file into a folder that others delete from.
+_TRIES_IN_A_FOLDER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,27 @@ class Archive:
         """
         self._check(key)
         attributes = self._attributes(content_type, cache_control)
-        with self._errors(key):
-            obstore.put(
-                self._location.store,
-                key,
-                data,
-                attributes=attributes,
-                chunk_size=_PART_BYTES,
-                max_concurrency=_PARTS_AT_ONCE,
-            )
+        for tries_left in reversed(range(_TRIES_IN_A_FOLDER)):
+            try:
+                # Somebody who deletes may remove the key's folder just before the file is made.
+                with self._errors(key, may_be_absent=tries_left > 0 and self._is_folder):
+                    obstore.put(
+                        self._location.store,
+                        key,
+                        data,
+                        attributes=attributes,
+                        chunk_size=_PART_BYTES,
+                        max_concurrency=_PARTS_AT_ONCE,
+                    )
+            except NotInArchive:
+                if not isinstance(data, bytes):
+                    data.seek(0)
+            else:
+                return
+
+    @property
+    def _is_folder(self) -> bool:
+        return isinstance(self._location.store, LocalStore)
 
     @contextlib.contextmanager
     def writer(self, key: str, *, content_type: str | None = None) -> Iterator[BinaryWriter]:
