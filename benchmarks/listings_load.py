@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import django_way, postgres
 from benchmarks.listings_data import DAY, FEED, Listings, archived, keys_of, mirror
 from benchmarks.measure import Figure, Times
+from rets_pipeline import collector
 from rets_pipeline.archive import Archive
 from rets_pipeline.sources.base import ParsedListing, RecordHead
 from rets_pipeline.sources.ddf import DdfSource
@@ -74,7 +75,7 @@ def _load(warehouse: Warehouse, pages: list[bytes], expected: Counts) -> float:
     for at in range(0, len(pages), _PAGES_A_PULL):
         some = pages[at : at + _PAGES_A_PULL]
         keys = dict.fromkeys(key for page in some for key in keys_of(page))
-        with warehouse.engine.connect() as connection, apply.collector_paused():
+        with warehouse.engine.connect() as connection, collector.paused():
             with connection.begin():
                 pull = pulls.begin(connection, FEED, "listings", prefix="x", day=DAY)
                 into = Load(connection, pull, dict(keys))
@@ -204,7 +205,7 @@ def _apply(warehouse: Warehouse, archive: Archive, expected: Counts, *, skip: bo
 
 def _read_only(warehouse: Warehouse, archive: Archive) -> None:
     """The same in one process and without a database: nothing is known, and everything is read."""
-    with mirror(warehouse, archive) as found, apply.collector_paused():
+    with mirror(warehouse, archive) as found, collector.paused():
         for manifest in apply.due(found):
             for name in manifest.pages:
                 page = Page(read_page(archive, manifest.pull, name), _SOURCE.detail_record)

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from benchmarks import postgres
 from benchmarks.listings_data import DAY, FEED, Listings, keys_of, renamed
 from benchmarks.measure import Figure, megabytes
+from rets_pipeline import collector
 from rets_pipeline.sources.ddf import DdfSource
-from rets_pipeline.sync import apply
 from rets_pipeline.sync.pages import Page
 from rets_pipeline.sync.reading import read_record
 from rets_pipeline.warehouse import pulls
@@ -60,7 +60,7 @@ def load_many(url: str, folder: str, turns: str) -> None:
     """
     source, warehouse = DdfSource(), Warehouse(url)
     for turn in range(int(turns)):
-        with warehouse.writing() as connection, apply.collector_paused():
+        with warehouse.writing() as connection, collector.paused():
             pull = pulls.begin(connection, FEED, "listings", prefix="x", day=DAY)
             into = Load(connection, pull, {})
             for path in sorted(Path(folder).iterdir()):

@@ -11,9 +11,9 @@ from xml.parsers import expat
 
 from benchmarks.listings_data import Listings
 from benchmarks.measure import Figure, seconds
+from rets_pipeline import collector
 from rets_pipeline.sources.base import ParsedListing, RecordHead
 from rets_pipeline.sources.ddf import DdfSource
-from rets_pipeline.sync.apply import collector_paused
 from rets_pipeline.sync.pages import Page
 
 _LISTINGS = 2_000
@@ -81,7 +81,7 @@ def _unknown(data: bytes, held: dict[str | None, str]) -> int:
 
 def _rows(pages: Iterable[bytes]) -> None:
     """What a load does with a page of new listings, without the database."""
-    with collector_paused():
+    with collector.paused():
         for data in pages:
             page = Page(data, _SOURCE.detail_record)
             for record in page.records:

@@ -6,10 +6,8 @@ order and replacement (``warehouse.load``).
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -18,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from rets_pipeline import collector
 from rets_pipeline.rets import RetsError
 from rets_pipeline.sources.base import (
     ParsedListing,
@@ -279,7 +278,7 @@ def apply(mirror: Mirror, parsed: ParsedPull) -> None:
     """
     pull = parsed.manifest.pull
     try:
-        with transaction(mirror.connection) as connection, collector_paused():
+        with transaction(mirror.connection) as connection, collector.paused():
             load = _load(connection, parsed)
             _load_batches(load, parsed.batches)
             parsed.counts = load.finish()
@@ -312,21 +311,6 @@ def _load_batches(load: Load | RecordLoad, batches: Iterable[Batch]) -> None:
             load.batch(records, refused)
             records, refused, keys = [], [], set()
     load.batch(records, refused)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Without the search for cycles: rows have none, and it would look at each of them often.
-
-    What is no longer referred to is freed all the same.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def total(pulls: Iterable[ParsedPull]) -> Counts:
