@@ -11,9 +11,8 @@ from rets_pipeline import collector
 
 def test_a_pause_ends_however_the_work_ends() -> None:
     assert gc.isenabled()
-    with pytest.raises(ValueError, match="in the middle"), collector.paused():
-        assert not gc.isenabled()
-        raise ValueError("in the middle")
+    with pytest.raises(ZeroDivisionError), collector.paused():
+        _ = 1 / (0 if not gc.isenabled() else 1)
     assert gc.isenabled()
 
 
