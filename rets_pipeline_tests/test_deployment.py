@@ -675,6 +675,7 @@ def feed() -> FeedConfig:
 
 @pytest.mark.slow
 @pytest.mark.daemon
+@pytest.mark.nightly  # by day, the daemon's test has the same processes on its own instance
 def test_the_services_mirror_the_sandbox(
     machine: Machine, databases: int, feed: FeedConfig
 ) -> None:

@@ -338,6 +338,7 @@ def _assert_nowhere(project: Project, secret: bytes) -> None:
         assert secret not in path.read_bytes(), path
 
 
+@pytest.mark.nightly  # by day, the tests of settings and of loading
 def test_a_wrong_entry_is_told_and_stops_no_other_feed(
     project: Project, feed: dict[str, Any]
 ) -> None:

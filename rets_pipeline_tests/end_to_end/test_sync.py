@@ -422,7 +422,6 @@ def test_an_image_that_fails_is_tried_later(server: Server, pipeline: Pipeline) 
     assert_no_other_blobs(pipeline)
 
 
-@pytest.mark.both_backends
 def test_three_days_of_everything(server: Server, pipeline: Pipeline) -> None:
     for _ in range(4):
         assert pipeline.sync().success

@@ -206,6 +206,7 @@ class TestFromTheUI:
         assert materialize(pipeline, naming.LISTINGS, days=days).success
         assert marked(pipeline, naming.LISTINGS) == every
 
+    @pytest.mark.nightly  # by day, the tests of a run's time do so without Dagster
     @pytest.mark.parametrize("backend", ["embedded"], indirect=True)
     def test_a_replay_is_a_part_of_one_and_the_syncs_go_on(
         self, server: Server, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch

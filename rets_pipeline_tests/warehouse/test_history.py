@@ -746,6 +746,7 @@ def test_only_what_was_observed_is_told_on_postgres(
     check_any_order(postgres_warehouse, lives)
 
 
+@pytest.mark.nightly  # by day on PostgreSQL
 @given(lives=IN_ORDER)
 @settings(max_examples=30, deadline=None, suppress_health_check=IN_FIXTURES)
 def test_a_warehouse_built_anew_has_the_same_history_on_sqlite(
