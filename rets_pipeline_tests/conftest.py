@@ -6,6 +6,7 @@ anything that only one package's tests need.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import secrets
@@ -50,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
             item.add_marker("nightly")
     yield
     items[:] = _dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: to search it for cycles again and again is costly."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
@@ -142,15 +150,22 @@ def s3_archive_uri(
     return f"s3://{BUCKET}/{test}-{secrets.token_hex(6)}"
 
 
+@pytest.fixture
+def databases() -> Mapping[str, str]:
+    """The fixtures that a backend takes its database from: here without tables."""
+    return {"embedded": "sqlite_url", "services": "postgres_url"}
+
+
 @pytest.fixture(params=["embedded", "services"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+def backend(
+    request: pytest.FixtureRequest, tmp_path: Path, databases: Mapping[str, str]
+) -> Backend:
     """SQLite with a folder, then PostgreSQL with S3."""
+    database_url = request.getfixturevalue(databases[request.param])
     if request.param == "embedded":
-        database_url = request.getfixturevalue("sqlite_url")
         archive_uri = str(tmp_path / "archive")
         variables: Mapping[str, str] = {}
     else:
-        database_url = request.getfixturevalue("postgres_url")
         archive_uri = request.getfixturevalue("s3_archive_uri")
         variables = request.getfixturevalue("s3_server").environ
     environ = {"DATABASE_URL": database_url, "ARCHIVE_URI": archive_uri, **variables}

@@ -35,6 +35,7 @@ from rets_pipeline.archive import Archive
 from rets_pipeline.orchestration import naming, partitions
 from rets_pipeline.orchestration.jobs import sync_config
 from rets_pipeline.settings import FeedConfig, read_feeds
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.processes import (
     Server,
@@ -368,7 +369,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -529,7 +530,7 @@ def s3_service(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
         assert requests.get(check, timeout=5).ok
 
     try:
-        server.wait_until(healthy, 60)
+        server.wait_until(healthy, PATIENCE)
         yield endpoint
     finally:
         server.stop()
@@ -541,13 +542,13 @@ def test_the_s3_server_keeps_the_archive(tmp_path: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "chosen", "AWS_SECRET_ACCESS_KEY": "chosen-too"}
     with s3_service(tmp_path, {**DOT_ENV, **keys}) as endpoint:
         archive = Archive.from_uri("s3://rets/mirror", {**keys, "AWS_ENDPOINT_URL": endpoint})
-        until(30, archive.check)
+        until(archive.check)
         archive.put("a/b", b"kept")
-        anonymous = requests.get(f"{endpoint}/rets/mirror/a/b", timeout=10)
+        anonymous = requests.get(f"{endpoint}/rets/mirror/a/b", timeout=PATIENCE)
         assert anonymous.status_code == 403
     with s3_service(tmp_path, {**DOT_ENV, **keys}) as endpoint:
         archive = Archive.from_uri("s3://rets/mirror", {**keys, "AWS_ENDPOINT_URL": endpoint})
-        assert until(30, lambda: archive.get("a/b")) == b"kept"
+        assert until(lambda: archive.get("a/b")) == b"kept"
 
 
 def test_the_s3_server_does_not_start_without_keys() -> None:
@@ -563,9 +564,9 @@ def test_the_s3_server_does_not_start_without_keys() -> None:
     assert "AWS_ACCESS_KEY_ID: set it in .env" in done.stderr
 
 
-def until(seconds: float, ready: Callable[[], Any], *running: Server) -> Any:
+def until(ready: Callable[[], Any], *running: Server) -> Any:
     """What ``ready`` returns when it raises nothing; in the end, what it raised."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return ready()
@@ -586,7 +587,7 @@ class Dagster:
 
     def ask(self, query: str, **variables: Any) -> Any:
         answer = requests.post(
-            self.url, json={"query": query, "variables": variables}, timeout=60
+            self.url, json={"query": query, "variables": variables}, timeout=PATIENCE
         ).json()
         assert "errors" not in answer, answer
         return answer["data"]
@@ -697,27 +698,27 @@ def test_the_services_mirror_the_sandbox(
             return server
 
         def behave(**switches: Any) -> None:
-            answer = requests.post(f"{sandbox_url}/behaviour", json=switches, timeout=10)
+            answer = requests.post(f"{sandbox_url}/behaviour", json=switches, timeout=PATIENCE)
             assert answer.ok, answer.text
 
         sandbox, code = start("sandbox"), start("code")
         daemon, webserver = start("daemon"), start("webserver")
         running = (sandbox, code, daemon, webserver)
-        until(120, dagster.loaded, *running)
+        until(dagster.loaded, *running)
         # So slow that the run cannot end before it should.
         behave(latency=10)
         run = dagster.launch(feed)
         for name in ("code", "daemon", "webserver"):
             machine.healthy(name)()
-        until(120, dagster.daemons, *running)
-        until(120, dagster.is_in(run, "STARTED"), *running)
+        until(dagster.daemons, *running)
+        until(dagster.is_in(run, "STARTED"), *running)
         code.process.terminate()  # as Docker does: one signal to the first process
         assert dagster.status(run) == "STARTED"
         behave(reset=True)
-        code.process.wait(120)
+        code.process.wait(PATIENCE)
         assert dagster.status(run) == "SUCCESS", dagster.printed(run)
         assert " new=500 " in dagster.printed(run)
-        truth = requests.get(f"{sandbox_url}/truth", timeout=60).json()["listings"]
+        truth = requests.get(f"{sandbox_url}/truth", timeout=PATIENCE).json()["listings"]
         assert len(truth) == 500
         with connect(databases, "rets", "rets") as connection:
             found = connection.execute("SELECT listing_key FROM property").fetchall()

@@ -16,6 +16,8 @@ from dagster._core.instance.config import PoolGranularity, dagster_instance_conf
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 from packaging.requirements import Requirement
 
+from rets_pipeline_tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 
 PINS = dict(
@@ -114,7 +116,7 @@ class TestMake:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE,
         ).stdout
 
     def test_help_is_the_default_and_names_every_target(self) -> None:

@@ -92,23 +92,25 @@ def jpeg_size(data: Data) -> tuple[int, int] | None:
 def _whole_jpeg(data: Data) -> bool:
     # A thumbnail in a segment has an end mark of its own.
     return any(
-        marker == b"\xda" and data.rfind(b"\xff\xd9") > position
+        marker == 0xDA and data.rfind(b"\xff\xd9") > position
         for marker, position in _segments(data)
     )
 
 
-def _segments(data: Data) -> Iterator[tuple[bytes, int]]:
+def _segments(data: Data) -> Iterator[tuple[int, int]]:
     """Marker and place of each segment of a JPEG, as their lengths say, until the pixels begin."""
     position = 2
-    while data[position : position + 1] == b"\xff":
-        marker = data[position + 1 : position + 2]
-        if marker == b"\xff":  # filling
+    head = data[position : position + 4]
+    while len(head) >= 2 and head[0] == 0xFF:
+        marker = head[1]
+        if marker == 0xFF:  # filling
             position += 1
-            continue
-        yield marker, position
-        if marker == b"\xda":  # the pixels begin
-            return
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        else:
+            yield marker, position
+            if marker == 0xDA:  # the pixels begin
+                return
+            position += 2 + int.from_bytes(head[2:], "big")
+        head = data[position : position + 4]
 
 
 def _whole_png(data: Data) -> bool:
@@ -129,11 +131,7 @@ def _whole_bmp(data: Data) -> bool:
 
 
 #: of a JPEG's frame, whatever its coding (ITU-T T.81, table B.1)
-_FRAMES: Final = frozenset(bytes((code,)) for code in range(0xC0, 0xD0)) - {
-    b"\xc4",
-    b"\xc8",
-    b"\xcc",
-}
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BMP_HEADERS: Final = tuple(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
 _ENDS: Final[dict[ImageType, Callable[[Data], bool]]] = {
     _JPEG: _whole_jpeg,

@@ -242,12 +242,11 @@ class Downloader:
 
     async def _body(self, url: str, answer: aiohttp.ClientResponse) -> Received:
         limit = self._photos.max_bytes
-        too_large = ImageRefused(f"{place_of(url)}: larger than {limit} bytes")
         packed = answer.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
         length = None if packed else answer.content_length
         etag, modified = (_validator(answer, name) for name in ("ETag", "Last-Modified"))
         if length is not None and length > limit:
-            raise too_large
+            raise _too_large(url, limit)
         if length is not None and length <= IN_MEMORY:
             return Received(await answer.read(), etag=etag, last_modified=modified)
         received = Received(etag=etag, last_modified=modified)
@@ -256,7 +255,7 @@ class Downloader:
             async for piece in _unpacked(answer, chunks) if packed else chunks:
                 received.write(piece)
                 if received.bytes > limit:
-                    raise too_large
+                    raise _too_large(url, limit)
         except BaseException:
             received.close()
             raise
@@ -327,6 +326,10 @@ async def _unpacked(
         raise aiohttp.ClientPayloadError("it cannot be unpacked") from None
     if not unpacker.eof:
         raise aiohttp.ClientPayloadError("it breaks off")
+
+
+def _too_large(url: str, limit: int) -> ImageRefused:
+    return ImageRefused(f"{place_of(url)}: larger than {limit} bytes")
 
 
 def _words(error: Exception) -> str:

@@ -20,6 +20,7 @@ import boto3
 import pytest
 
 from rets_pipeline.archive import Archive, ArchiveError, NotInArchive, safe_segment
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services.seaweedfs import BUCKET, S3Server
 
 # More than a part of an upload, so that pieces have really left before the end.
@@ -206,7 +207,7 @@ with archive.writer("w/kept") as kept, archive.writer("w/new") as new:
     os.kill(os.getpid(), signal.SIGKILL)
 """
         archive.put("w/kept", b"before")
-        done = subprocess.run([sys.executable, "-c", script, uri], check=False, timeout=60)
+        done = subprocess.run([sys.executable, "-c", script, uri], check=False, timeout=PATIENCE)
         assert done.returncode == -9
         assert keys(archive) == ["w/kept"]
         assert archive.get("w/kept") == b"before"
@@ -333,7 +334,7 @@ assert after_200 - after_20 < 60, (after_20, after_200)
 def test_streaming_is_flat_in_memory(archive: Archive, uri: str) -> None:
     """200 MB need no more memory than 20 MB, but for the parts under way."""
     subprocess.run(
-        [sys.executable, "-c", _STREAMING, uri], check=True, timeout=120, env={**os.environ}
+        [sys.executable, "-c", _STREAMING, uri], check=True, timeout=PATIENCE, env={**os.environ}
     )
     assert sorted(stored.bytes for stored in archive.list("m")) == [20_000_000, 200_000_000]
 
@@ -435,7 +436,7 @@ assert archive.get("kept") == b"before"
         done = subprocess.run(
             [sys.executable, "-c", script, folder],
             check=True,
-            timeout=60,
+            timeout=PATIENCE,
             capture_output=True,
             text=True,
         )

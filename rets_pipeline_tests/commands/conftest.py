@@ -18,6 +18,7 @@ import yaml
 
 from rets_pipeline.sandbox import running
 from rets_pipeline_tests.end_to_end.harness import FEED, Server
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services.processes import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -81,10 +82,10 @@ class Project:
             start_new_session=True,
         )
 
-    def finish(self, process: subprocess.Popen[str], seconds: float = 120) -> Done:
+    def finish(self, process: subprocess.Popen[str]) -> Done:
         """Its end, with what holds for every command: no traceback, no secret, no colours."""
         try:
-            stdout, stderr = process.communicate(timeout=seconds)
+            stdout, stderr = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             stdout, stderr = process.communicate()

@@ -23,6 +23,7 @@ from rets_pipeline.warehouse.locks import RunLock
 from rets_pipeline_tests.commands.conftest import Project
 from rets_pipeline_tests.conftest import Backend
 from rets_pipeline_tests.end_to_end.harness import FEED, Server
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services.postgres import PostgresServer
 
 _CLOSED = "http://127.0.0.1:9/Login.svc/Login"
@@ -301,7 +302,7 @@ def _slow_sync(
     """A sync that is talking to the server when this returns."""
     server.behave(latency=2)
     process = in_background("sync", FEED)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not server.statistics()["requests"]["Search"]:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rets_pipeline.sandbox import RunningSandbox, running
+from rets_pipeline_tests.patience import PATIENCE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -40,7 +41,7 @@ def rets(sandbox: RunningSandbox, tmp_path: Path) -> Run:
             env={**environ, **variables},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -306,7 +306,7 @@ def live_and_compare(life: Life, steps: int, record: Callable[[str, object], Non
     try:
         life.live(steps)
         life.settle()
-        truth = life.server.truth()
+        truth = life.server.truth_with_images()
         assert_equal_listings(life, truth)
         assert_equal_images(life, truth)
         assert_no_orphans(life)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +13,18 @@ from rets_pipeline.sandbox import running
 from rets_pipeline.settings import DeletionGuard, FeedConfig, PhotoSettings, Settings
 from rets_pipeline_tests.conftest import Backend
 from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server
+from rets_pipeline_tests.warehouse.databases import (  # noqa: F401
+    postgres_warehouse_url,
+    postgres_with_tables,
+    sqlite_template,
+    sqlite_warehouse_url,
+)
+
+
+@pytest.fixture
+def databases() -> Mapping[str, str]:
+    """With empty tables, which take longer to make than much of what happens to them here."""
+    return {"embedded": "sqlite_warehouse_url", "services": "postgres_warehouse_url"}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from rets_pipeline.sync.days import DayRange
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.resources import MEMBERS, OFFICES, OTHERS
+from rets_pipeline_tests.patience import PATIENCE
 
 FEED = "board"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -37,7 +38,12 @@ class Server:
         self.login_url = login_url
 
     def truth(self) -> dict[str, Any]:
-        """Every listing by key, with the hashes of its large photos."""
+        """Every listing by key."""
+        listings: dict[str, Any] = self._get("/_sandbox/truth")["listings"]
+        return listings
+
+    def truth_with_images(self) -> dict[str, Any]:
+        """The same, with the hashes of the large photos; all of them are drawn for that."""
         listings: dict[str, Any] = self._get("/_sandbox/truth?images=large")["listings"]
         return listings
 
@@ -85,12 +91,12 @@ class Server:
         self._post("/_sandbox/statistics/reset", {})
 
     def _get(self, path: str) -> Any:
-        answer = requests.get(self.url + path, timeout=60)
+        answer = requests.get(self.url + path, timeout=PATIENCE)
         assert answer.ok, answer.text
         return answer.json()
 
     def _post(self, path: str, document: Mapping[str, Any]) -> Any:
-        answer = requests.post(self.url + path, json=document, timeout=60)
+        answer = requests.post(self.url + path, json=document, timeout=PATIENCE)
         assert answer.ok, answer.text
         return answer.json()
 

@@ -11,12 +11,15 @@ from rets_pipeline.settings import FeedConfig, Settings
 
 # Fixtures by their names: a sandbox, a feed of it on both backends, and the mirror.
 from rets_pipeline_tests.end_to_end.conftest import (  # noqa: F401
+    databases,
     instance,
     pipeline,
     server,
     settings,
 )
 from rets_pipeline_tests.warehouse.databases import (  # noqa: F401
+    postgres_warehouse_url,
+    postgres_with_tables,
     sqlite_template,
     sqlite_warehouse,
     sqlite_warehouse_url,

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import requests
 
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services.processes import (
     Server,
     clean_environment,
@@ -70,7 +71,7 @@ class Dagster:
     def start_webserver(self) -> None:
         """Until it has loaded the definitions."""
         server = self._start("dagster-webserver", "-h", "127.0.0.1", "-p", str(self._port))
-        server.wait_until(self._loaded, 120)
+        server.wait_until(self._loaded, PATIENCE)
 
     def start_daemon(self) -> None:
         """Schedules, the queue and backfills begin to move."""
@@ -81,7 +82,7 @@ class Dagster:
         answer = requests.post(
             f"{self.url}/graphql",
             json={"query": query, "variables": variables},
-            timeout=30,
+            timeout=PATIENCE,
         )
         document = answer.json()
         assert "errors" not in document, document["errors"]
@@ -156,13 +157,13 @@ class Dagster:
         )
         assert found["scheduleState"]["status"] == "STOPPED"
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
+    def wait(self, what: str, ready: Callable[[], bool]) -> None:
         """Until it is so, or the time is over, or a process has ended."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while not ready():
             for server in self._servers:
                 assert server.process.poll() is None, f"{server.name} has ended"
-            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+            assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
             time.sleep(0.5)
 
     def _start(self, program: str, *words: str) -> Server:

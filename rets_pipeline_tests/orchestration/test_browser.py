@@ -26,6 +26,7 @@ from rets_pipeline.warehouse import tables
 from rets_pipeline_tests.end_to_end.harness import FEED, Pipeline, Server
 from rets_pipeline_tests.orchestration.dagster_processes import Dagster
 from rets_pipeline_tests.orchestration.pages import Pages, pages_of
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services.chromium import browsing
 from rets_pipeline_tests.services.processes import ServiceError
 
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 _DAYS = 10
 _PRICE_TYPED_WRONG = 900_000_000
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @dataclass(frozen=True)

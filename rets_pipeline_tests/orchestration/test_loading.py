@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rets_pipeline_tests.patience import PATIENCE
+
 _ROOT = Path(__file__).parents[2]
 _BINARIES = Path(sys.executable).parent
 
@@ -53,7 +55,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """A process that inherits nothing."""
     return subprocess.run(
-        words, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120, check=False
+        words, cwd=cwd, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

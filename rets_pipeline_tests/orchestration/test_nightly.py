@@ -93,7 +93,7 @@ def test_a_night(server: Server, pipeline: Pipeline) -> None:
     assert not checks["no_drift"].passed
     assert keys[2] in (checks["no_drift"].description or "")
     assert pipeline.images().success
-    assert_equal_images(pipeline, server.truth())
+    assert_equal_images(pipeline, server.truth_with_images())
 
     again = reconcile(pipeline)
     assert again.success

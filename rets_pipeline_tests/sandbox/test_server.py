@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from rets_pipeline.sandbox import Sandbox, running
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.sandbox.client import Client, control
 
 COMMAND = [sys.executable, "-m", "rets_pipeline.sandbox"]
@@ -26,7 +27,7 @@ def test_the_command_line_serves_an_aged_world() -> None:
             truth = requests.get(f"{url[1]}/_sandbox/truth").json()
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     with running(listings=60, seed=9, advance=2) as sandbox:
         assert control(sandbox, "truth") == truth
 
@@ -35,7 +36,9 @@ def test_bad_arguments_are_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for wrong in (["--listings", "-1"], ["--port", port], ["--port", "99999"]):
-            done = subprocess.run([*COMMAND, *wrong], capture_output=True, text=True, timeout=60)
+            done = subprocess.run(
+                [*COMMAND, *wrong], capture_output=True, text=True, timeout=PATIENCE
+            )
             assert done.returncode == 2
             assert done.stderr.startswith("sandbox: ")
             assert done.stderr.count("\n") == 1

@@ -39,7 +39,7 @@ from rets_pipeline_tests.services.processes import (
 Origin = Literal["any", "system", "wheel"]
 
 _USER = "postgres"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 # Tests throw the data away, so nothing waits for a disk; sockets and shared memory stay out of
 # places that outlive the server's folder.

@@ -31,7 +31,7 @@ from rets_pipeline_tests.services.processes import (
 BUCKET = "rets-pipeline-tests"
 REGION = "us-east-1"
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 # `weed mini` calls its own administration at this distance from the port, whatever is set.
 _ADMIN_GRPC_OFFSET = 10_000
 

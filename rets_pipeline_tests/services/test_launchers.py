@@ -19,6 +19,7 @@ import pytest
 from obstore.exceptions import PermissionDeniedError
 from obstore.store import S3Store
 
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.services import postgres
 from rets_pipeline_tests.services.postgres import PostgresServer
 from rets_pipeline_tests.services.processes import (
@@ -66,7 +67,7 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -264,7 +265,7 @@ def test_the_end_of_the_owner_is_the_end_of_its_servers(
     if number is not None:
         assert all(is_alive(int(pid)) for line in lines for pid in line[:2])
         process.send_signal(number)
-    status = process.wait(timeout=60)
+    status = process.wait(timeout=PATIENCE)
     process.stdout.close()
     assert status == expected
     for server, watchdog, *paths in lines:

@@ -34,6 +34,7 @@ from rets_pipeline_tests.geocoding.geocoder_server import (
     road,
     town,
 )
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
 from rets_pipeline_tests.warehouse.builders import FEED, apply, begin, holding, listing
 from rets_pipeline_tests.warehouse.databases import rows
@@ -528,7 +529,7 @@ def test_a_killed_run_forgets_no_answer(
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, warehouse_url, str(archive_folder), feed.model_dump_json()]
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while len(seen) < 5 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()

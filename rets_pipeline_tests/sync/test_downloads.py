@@ -26,6 +26,7 @@ from rets_pipeline.sync.downloads import (
     Validators,
 )
 from rets_pipeline.sync.received import Received
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg, jpeg_of
 
 SECRET = "hunter2"
@@ -372,7 +373,7 @@ def test_bytes_without_end_behind_a_packed_body(server: ImageServer) -> None:
         thread.start()
         with Loader(timeout_seconds=5) as loader:
             assert loader.data(f"http://127.0.0.1:{listener.getsockname()[1]}/1.jpg") == PICTURE
-            assert gone.wait(5)
+            assert gone.wait(PATIENCE)
         thread.join()
 
 

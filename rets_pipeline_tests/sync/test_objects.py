@@ -24,6 +24,7 @@ from rets_pipeline.sync.objects import Objects
 from rets_pipeline.sync.run import sync
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
 from rets_pipeline_tests.warehouse.databases import rows
 
@@ -67,7 +68,9 @@ class Mirrored:
 
     def assert_equal(self) -> None:
         """What is held is what the server has, byte for byte."""
-        truth = requests.get(f"{self.sandbox.url}/_sandbox/truth?images=large", timeout=60).json()
+        truth = requests.get(
+            f"{self.sandbox.url}/_sandbox/truth?images=large", timeout=PATIENCE
+        ).json()
         expected = {
             f"{key}_{photo['sequence']}": photo["sha256"]["large"]
             for key, listing in truth["listings"].items()

@@ -24,6 +24,7 @@ from rets_pipeline.sync.reading import Reader, ReaderDied, read_record
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline.warehouse.load import Counts
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.sources import payloads
 from rets_pipeline_tests.sync.pieces import START, apply_due, open_mirror, record, store_pull
 from rets_pipeline_tests.warehouse.databases import everything, rows
@@ -134,7 +135,7 @@ def test_the_process_ends_with_this_one() -> None:
     assert is_running(child)
     parent.kill()
     parent.communicate()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_running(child)

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from rets_pipeline.warehouse import migrate
 from rets_pipeline.warehouse.types import metadata
 from rets_pipeline.warehouse.views import VIEWS
+from rets_pipeline_tests.patience import PATIENCE
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
@@ -195,7 +196,7 @@ def test_processes_that_start_at_once(url):
         "migrate.upgrade(sa.create_engine(sys.argv[1]))\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert [process.wait(PATIENCE) for process in running] == [0, 0, 0]
     engine = sa.create_engine(url)
     assert migrate.check(engine) == []
     engine.dispose()
@@ -246,7 +247,7 @@ def test_nothing_to_do_is_quick(url):
         "migrate.upgrade(sa.create_engine(sys.argv[1]))\n"
         "sys.exit('alembic' in sys.modules)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code, url], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, url], timeout=PATIENCE).returncode == 0
 
 
 def test_every_revision_is_shipped_with_the_package():

@@ -18,6 +18,7 @@ from rets_pipeline.rets import (
     UserAgentAuthorization,
     UserAgentForm,
 )
+from rets_pipeline_tests.patience import PATIENCE
 
 from .bench import FORMATS, KEY, Bench, proves
 
@@ -92,7 +93,7 @@ def test_a_lost_session_that_is_answered_with_a_page(bench: Bench) -> None:
     session = bench.open()
     read_all(bench, session)
     bench.switch_on("bad_cookie_html")
-    requests.post(f"{bench.sandbox.url}/_sandbox/sessions/expire", timeout=10)
+    requests.post(f"{bench.sandbox.url}/_sandbox/sessions/expire", timeout=PATIENCE)
     with pytest.raises(NotRets, match="Runtime Error"):
         bench.read("COMPACT", session)
     session.logout()

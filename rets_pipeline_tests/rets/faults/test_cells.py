@@ -12,6 +12,7 @@ import requests
 
 from rets_pipeline.rets import DataBroken, Metadata, TableDecoder, load_metadata
 from rets_pipeline.sandbox import RunningSandbox
+from rets_pipeline_tests.patience import PATIENCE
 
 from .bench import Bench, but, proves, search_fields
 
@@ -147,7 +148,7 @@ def test_a_column_that_is_missing(bench: Bench) -> None:
 def facts(sandbox: RunningSandbox) -> dict[str, dict[str, Any]]:
     """What the rows mean, by key, in plain words."""
     found: dict[str, dict[str, Any]] = requests.get(
-        f"{sandbox.url}/_sandbox/generic/truth", timeout=10
+        f"{sandbox.url}/_sandbox/generic/truth", timeout=PATIENCE
     ).json()["listings"]
     return found
 

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from rets_pipeline.rets import CountMismatch, Truncated
+from rets_pipeline_tests.patience import PATIENCE
 
 from .bench import Bench, proves
 
@@ -81,8 +82,8 @@ def test_details_that_are_newer_than_the_list(bench: Bench) -> None:
 
 @pytest.mark.fault("image_status", does="Fetches no images by address: who does, sees the status.")
 def test_the_status_of_an_image(bench: Bench) -> None:
-    truth = requests.get(f"{bench.sandbox.url}/_sandbox/truth", timeout=10).json()["listings"]
+    truth = requests.get(f"{bench.sandbox.url}/_sandbox/truth", timeout=PATIENCE).json()["listings"]
     path = next(iter(truth.values()))["photos"][0]["paths"]["large"]
     bench.switch_on("image_status", path=path, status=410)
     url = bench.sandbox.url + path
-    assert [requests.get(url, timeout=10).status_code for _ in range(2)] == [410, 200]
+    assert [requests.get(url, timeout=PATIENCE).status_code for _ in range(2)] == [410, 200]

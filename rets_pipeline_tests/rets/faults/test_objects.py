@@ -17,6 +17,7 @@ from rets_pipeline.rets import (
     Truncated,
 )
 from rets_pipeline.sandbox import RunningSandbox
+from rets_pipeline_tests.patience import PATIENCE
 
 from .bench import KEY, Bench, proves
 
@@ -27,7 +28,7 @@ Photos = dict[str, str]
 def photos(sandbox: RunningSandbox) -> Photos:
     """The hashes of the listing's photos, by object id."""
     url = f"{sandbox.url}/_sandbox/generic/truth?keys={KEY}"
-    found = requests.get(url, timeout=10).json()["photos"][str(KEY)]
+    found = requests.get(url, timeout=PATIENCE).json()["photos"][str(KEY)]
     return {str(photo["object_id"]): photo["sha256"]["Photo"] for photo in found}
 
 
@@ -223,7 +224,7 @@ def test_locations(bench: Bench, photos: Photos, name: str, ids: Any) -> None:
     assert [item.object_id for item in found] == list(wanted)
     for item in found:
         assert item.error is None
-        body = requests.get(str(item.location), timeout=10).content
+        body = requests.get(str(item.location), timeout=PATIENCE).content
         assert hashlib.sha256(body).hexdigest() == wanted[str(item.object_id)]
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from rets_pipeline_tests.patience import PATIENCE
+
 from .table import ROOT, Proof, document
 
 
 def test_every_fault_is_proved_and_the_document_says_so() -> None:
     """In a process of its own: pytest does not collect twice in one."""
     command = [sys.executable, "-m", "rets_pipeline_tests.rets.faults.table", "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
