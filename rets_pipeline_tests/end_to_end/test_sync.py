@@ -29,6 +29,8 @@ PASSED = dict.fromkeys(
     ("deletion_guard", "keys_match_server", "prices_in_bounds", "quarantine_empty", "schema_drift"),
     True,
 )
+#: by day, tests of ``sync`` and ``warehouse`` show the same without Dagster, on both backends
+by_night = pytest.mark.nightly
 
 
 def test_an_empty_warehouse_gets_everything(server: Server, pipeline: Pipeline) -> None:
@@ -99,6 +101,7 @@ def test_changed_new_and_gone_listings(server: Server, pipeline: Pipeline) -> No
     assert counts["deleted_listings"]["gone"] == 1
 
 
+@by_night
 def test_a_tombstone_holds_nothing_but_keys_and_times(server: Server, pipeline: Pipeline) -> None:
     pipeline.sync()
     key = min(server.truth())
@@ -124,7 +127,13 @@ def test_a_listing_that_comes_back_lifts_its_tombstone(server: Server, pipeline:
     assert_equal_listings(pipeline, server.truth())
 
 
-@pytest.mark.parametrize("kind", ["photo_replaced", "photo_added", "photo_removed"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "photo_replaced",
+        *(pytest.param(f"photo_{kind}", marks=by_night) for kind in ("added", "removed")),
+    ],
+)
 def test_photos_follow_the_payload(server: Server, pipeline: Pipeline, kind: str) -> None:
     pipeline.sync()
     pipeline.images()
@@ -142,6 +151,7 @@ def test_photos_follow_the_payload(server: Server, pipeline: Pipeline, kind: str
     assert server.statistics()["images"]["served"] == (0 if kind == "photo_removed" else 1)
 
 
+@by_night
 def test_a_new_order_of_photos_downloads_nothing(server: Server, pipeline: Pipeline) -> None:
     pipeline.sync()
     pipeline.images()
@@ -160,6 +170,7 @@ def test_a_new_order_of_photos_downloads_nothing(server: Server, pipeline: Pipel
     assert moved.counts["listing_images"]["moved"] > 0
 
 
+@by_night
 def test_a_price_change_keeps_the_state_of_every_photo(server: Server, pipeline: Pipeline) -> None:
     pipeline.sync()
     pipeline.images()
@@ -175,7 +186,9 @@ def test_a_price_change_keeps_the_state_of_every_photo(server: Server, pipeline:
     assert server.statistics()["images"]["served"] == 0
 
 
-@pytest.mark.parametrize("kind", ["timestamp_backwards", "timestamp_long_ago"])
+@pytest.mark.parametrize(
+    "kind", ["timestamp_backwards", pytest.param("timestamp_long_ago", marks=by_night)]
+)
 def test_a_timestamp_that_moved_backwards_is_a_change(
     server: Server, pipeline: Pipeline, kind: str
 ) -> None:
@@ -193,6 +206,7 @@ def test_a_timestamp_that_moved_backwards_is_a_change(
     assert pipeline.sync().counts["raw_listings"]["listings"] == 0
 
 
+@by_night
 def test_a_listing_that_changes_between_list_and_details(
     server: Server, pipeline: Pipeline
 ) -> None:
@@ -207,6 +221,7 @@ def test_a_listing_that_changes_between_list_and_details(
     assert server.statistics()["requests"]["Search"] == 1
 
 
+@by_night
 def test_a_listing_that_vanishes_between_list_and_details(
     server: Server, pipeline: Pipeline
 ) -> None:
@@ -229,6 +244,7 @@ def test_a_listing_that_vanishes_between_list_and_details(
     assert_equal_listings(pipeline, server.truth())
 
 
+@by_night
 def test_a_key_that_is_never_returned_is_not_fetched_by_every_sync(
     server: Server, pipeline: Pipeline
 ) -> None:
@@ -268,6 +284,7 @@ def _make_due(pipeline: Pipeline, key: str) -> None:
         )
 
 
+@by_night
 def test_a_replay_brings_back_no_gone_listing_and_no_old_price(
     server: Server, pipeline: Pipeline
 ) -> None:
@@ -307,8 +324,8 @@ def test_a_replay_fills_an_empty_warehouse_without_the_server(
 @pytest.mark.parametrize(
     "fault",
     [
-        {"truncate_master_list": 0.5},
-        {"truncate_master_list": 0.5, "truncate_cleanly": True},
+        pytest.param({"truncate_master_list": 0.5}, marks=by_night),
+        pytest.param({"truncate_master_list": 0.5, "truncate_cleanly": True}, marks=by_night),
         {"cut_master_list": 3},
     ],
     ids=["connection cut", "body cut", "COUNT disagrees"],
@@ -392,6 +409,7 @@ def test_a_sync_materializes_the_days_that_it_completes(server: Server, pipeline
         assert expected <= pipeline.instance.get_materialized_partitions(_key(name))
 
 
+@by_night
 def test_an_image_that_fails_is_tried_later(server: Server, pipeline: Pipeline) -> None:
     pipeline.sync()
     truth = server.truth_with_images()
