@@ -18,6 +18,8 @@ PYTEST ?=
 WORKERS ?= 6
 
 export DAGSTER_DISABLE_TELEMETRY := yes
+# Where it is set, each of hundreds of processes compiles all modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 # As `activate` would: dg warns when the active environment is not the project's.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 

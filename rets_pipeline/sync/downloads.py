@@ -111,6 +111,7 @@ class Downloader:
         self.requests = 0
         self._photos = photos
         self._hosts: dict[str, Host] = {}
+        self._admitted: dict[str, Host] = {}  # by what their addresses begin with
         self._headers = {
             "User-Agent": user_agent,
             "Accept": "image/*",
@@ -267,6 +268,18 @@ class Downloader:
         Raises:
             ImageRefused: it may not.
         """
+        # All photos of a host begin alike, and nothing behind that decides who is asked.
+        scheme, mark, rest = url.partition("://")
+        beginning = scheme + mark + rest.partition("/")[0]
+        host = self._admitted.get(beginning)
+        if host is None:
+            host = self._admitted[beginning] = self._admit(url)
+        try:
+            return host, URL(url)
+        except ValueError:
+            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
+
+    def _admit(self, url: str) -> Host:
         try:
             parts = urlsplit(url)
             name, port = (parts.hostname or "").lower(), parts.port
@@ -289,7 +302,7 @@ class Downloader:
             photos = self._photos
             per_host = photos.connections_per_host or photos.connections
             self._hosts[key] = Host(per_host, photos.requests_per_second)
-        return self._hosts[key], target
+        return self._hosts[key]
 
     def _socket(self, address: Any) -> socket.socket:
         """A socket to an address that the host's name has just been resolved to.

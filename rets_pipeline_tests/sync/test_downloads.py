@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rets_pipeline.settings import PhotoSettings
 from rets_pipeline.sync import downloads, hosts, received
@@ -212,6 +214,35 @@ def test_addresses_that_are_none_are_refused_and_end_no_run(url: str, private: b
         hosts=["127.0.0.1", "*.example.com", "2130706433", "0x7f.1"],
         allow_private_addresses=private,
     )
+
+
+def judged(downloader: Downloader, url: str) -> tuple[str, str | None] | None:
+    """The host whose turn an address waits for, and the one that is asked; None: refused."""
+    try:
+        host, target = downloader._host(url)
+    except ImageRefused:
+        return None
+    (name,) = (name for name, found in downloader._hosts.items() if found is host)
+    return name, target.raw_host
+
+
+@given(
+    st.lists(
+        st.builds(
+            "{}{}/{}".format,
+            st.sampled_from(["http://", "https://", "http:\t//", " http://", "ftp://", ""]),
+            st.lists(st.sampled_from([*"ab.@:?#\\[] \t\n%2", "a.example.com"])).map("".join),
+            st.text("ab/?#@:\\ \t[]%\ud800", max_size=6),
+        ),
+        max_size=20,
+    )
+)
+def test_what_was_asked_for_before_decides_nothing(urls: list[str]) -> None:
+    """What is known of an address by its beginning is what it would be judged by itself."""
+    photos = PhotoSettings(hosts=("*.example.com", "a", "b"))
+    one = Downloader(photos, "tests/1.0")
+    for url in urls:
+        assert judged(one, url) == judged(Downloader(photos, "tests/1.0"), url), url
 
 
 @pytest.mark.parametrize(
