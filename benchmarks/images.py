@@ -37,7 +37,7 @@ from rets_pipeline.warehouse.media import FileRow, Wanted
 from rets_pipeline_tests.services.seaweedfs import S3Server
 
 _FEED = "bench"
-_ROUNDS = 5
+_ROUNDS = 7
 _PHOTOS = 1_000
 _LATENCY, _CONNECTIONS, _LATENT_PHOTOS = 0.05, 32, 1_600
 _ONE_BY_ONE = 40
@@ -63,7 +63,7 @@ def folder() -> list[Figure]:
                 shutil.rmtree(target)
     value = f"{_PHOTOS / times['images']:,.0f} photos/s"
     limit = f"16 threads on raw sockets, {_PHOTOS / times['raw']:,.0f}"
-    ratio = times["raw"] / times["images"]
+    ratio = times.ratio("raw", "images")
     return [Figure("photos of 100 KB, no latency, to a folder", value, limit, ratio, 0.55)]
 
 
@@ -98,17 +98,17 @@ def object_store() -> list[Figure]:
     try:
         archive = Archive.from_uri("s3://rets-pipeline-tests/bench", server.environ)
         with image_server.running() as port:
-            for number in range(3):
-                times.measure("download", lambda: _to_nowhere(port, _S3_PHOTOS, 16))
-                times.measure("upload", lambda: _upload(archive, number, body))  # noqa: B023
+            for number in range(_ROUNDS):
+                down = times.measure("download", lambda: _to_nowhere(port, _S3_PHOTOS, 16))
+                up = times.measure("upload", lambda: _upload(archive, number, body))  # noqa: B023
+                times.note("slower", max(down, up))
                 times.measure("both", lambda: _to_archive(port, archive, number))  # noqa: B023
     finally:
         server.stop()
-    slower = max(times["download"], times["upload"])
     value = f"{_S3_PHOTOS / times['both']:,.0f} photos/s"
-    limit = f"the slower of the two alone, {_S3_PHOTOS / slower:,.0f}"
+    limit = f"the slower of the two alone, {_S3_PHOTOS / times['slower']:,.0f}"
     name = "photos to S3 (SeaweedFS), download and upload overlapped"
-    return [Figure(name, value, limit, slower / times["both"], 0.75)]
+    return [Figure(name, value, limit, times.ratio("slower", "both"), 0.75)]
 
 
 def multipart() -> list[Figure]:

@@ -75,18 +75,21 @@ def seconds(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
 class Times:
     """Times that passed, of works of which the processes of others have a part.
 
-    Each work is measured several times, in turns with the others; the median counts.
+    Each work is measured several times, in turns with the others; the median counts. A machine
+    that others use has slow minutes: a ratio is of what was measured side by side.
     """
 
     def __init__(self) -> None:
         self._found: dict[str, list[float]] = {}
 
-    def measure(self, name: str, work: Work) -> None:
-        """Run the work once more."""
+    def measure(self, name: str, work: Work) -> float:
+        """Run the work once more; returns the seconds that passed."""
         gc.collect()
         started = time.perf_counter()
         work()
-        self.note(name, time.perf_counter() - started)
+        passed = time.perf_counter() - started
+        self.note(name, passed)
+        return passed
 
     def note(self, name: str, passed: float) -> None:
         """Note a time that was measured elsewhere."""
@@ -95,6 +98,11 @@ class Times:
     def __getitem__(self, name: str) -> float:
         """The median in seconds."""
         return statistics.median(self._found[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """The median of one's time over the other's, turn by turn."""
+        turns = zip(self._found[name], self._found[other], strict=True)
+        return statistics.median(one / two for one, two in turns)
 
 
 def megabytes(module: str, work: str, *arguments: str) -> float:

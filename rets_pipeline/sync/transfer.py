@@ -31,7 +31,7 @@ from rets_pipeline.warehouse.media import FileRow
 _GRACE_SECONDS = 10.0
 #: an archive that takes less for an image is given several at a time
 _QUICK_SECONDS = 0.002
-_TOGETHER = 8
+_TOGETHER = 4
 
 
 class Task(Protocol):
