@@ -347,10 +347,10 @@ def test_requests_keep_their_distance(geocoder: GeocoderServer, opens: Opens) ->
 
 
 def test_offline_needs_no_network_and_no_waiting(opens: Opens) -> None:
-    provider = opens("offline", seconds_between_requests=1)
+    provider = opens("offline", seconds_between_requests=60)
     started = time.monotonic()
     found = [provider.ask(ADDRESS) for _ in range(20)]
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 60
     assert {answer and answer.precision.value for answer in found} == {"fsa"}
     assert found[0] is not None
     assert found[0].matched_text.endswith("BC V6B")

@@ -30,7 +30,7 @@ def open_session(server: ScriptedServer, waits: list[float]) -> Iterator[Callabl
         def opened(url: str | None = None, **settings: Any) -> Session:
             values: dict[str, Any] = {
                 "user_agent": "tests/1.0",
-                "timeout": (2, 5),
+                "timeout": (60, 60),
                 "sleep": waits.append,
                 "username": USERNAME,
                 "password": PASSWORD,

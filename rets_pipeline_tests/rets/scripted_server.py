@@ -20,6 +20,8 @@ from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from rets_pipeline_tests.patience import PATIENCE
+
 USERNAME = "realtor-account"
 PASSWORD = 's3cr3t pass+word&"<ü>'
 REALM = "CREA.Distribution"
@@ -63,7 +65,8 @@ class Canned:
     """One answer.
 
     `cut_after`: the connection breaks after so many bytes of the body.
-    `silent_after`: the server says nothing more for `delay` seconds after so many bytes.
+    `silent_after`: the server says nothing more for `delay` seconds after so many bytes, or until
+    `go_on` is set.
     """
 
     body: bytes = b""
@@ -74,6 +77,7 @@ class Canned:
     cut_after: int | None = None
     silent_after: int | None = None
     delay: float = 0.0
+    go_on: threading.Event | None = None
     #: seconds between the bytes of the body; `drip_headers`: of the headers too
     drip: float = 0.0
     drip_headers: bool = False
@@ -337,6 +341,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
             elif canned.silent_after is not None:
                 self.wfile.flush()
+                if canned.go_on is not None:
+                    canned.go_on.wait(PATIENCE)
                 time.sleep(canned.delay)
                 self.wfile.write(body[pause:])
         except OSError:

@@ -26,6 +26,7 @@ from rets_pipeline.rets import (
 )
 from rets_pipeline.rets.pacing import Pace, shared_pace
 from rets_pipeline.rets.user_agent import session_id_of
+from rets_pipeline_tests.patience import PATIENCE
 
 from .scripted_server import LOGIN, PASSWORD, Canned, Received, ScriptedServer, master_list, reply
 
@@ -452,22 +453,20 @@ def test_a_server_that_drips(server: ScriptedServer, open_session: Open, where: 
     server.searches(Canned(body, chunked=where == "small pieces", **dripping))
     session = open_session(time_limit=0.6, retries=0)
     session.login()
-    started = time.monotonic()
     with pytest.raises(RetryLater, match=r"not over within 0\.6 seconds") as caught:
         keys(session)
-    assert time.monotonic() - started < 4
     assert caught.value.transaction == "Search"
 
 
 def test_the_callers_time_does_not_count(server: ScriptedServer, open_session: Open) -> None:
     server.searches(master_list(range(20_000)))
-    session = open_session(time_limit=1)
+    session = open_session(time_limit=4)
     rows = 0
     with session.search(ARGUMENTS, record="Property") as answer:
         for _ in answer:
             rows += 1
             if rows in (1, 10_000):
-                time.sleep(0.8)
+                time.sleep(2.1)
     assert rows == 20_000
 
 
@@ -479,7 +478,7 @@ def test_threads_of_time_limits_end(server: ScriptedServer, open_session: Open) 
     answer = session.search(ARGUMENTS, record="Property")
     assert watching() == 1
     list(answer)
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + PATIENCE
     while watching() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert watching() == 0

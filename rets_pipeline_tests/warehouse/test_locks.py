@@ -70,7 +70,7 @@ def test_another_process_is_named_and_waited_for(warehouse: Warehouse, warehouse
                 wait_seconds=1.2,
                 on_wait=told.append,
             )
-        assert 1.1 < time.monotonic() - started < 30
+        assert time.monotonic() - started > 1.1
 
     holder = caught.value.holder
     assert told == [holder]  # once, before the waiting

@@ -69,7 +69,7 @@ class Bench:
         url = self.sandbox.generic_login_url if server == "generic" else self.sandbox.login_url
         values: dict[str, Any] = {
             "user_agent": "tests/1.0",
-            "timeout": (2, 2),
+            "timeout": (60, 60),
             "sleep": self.waits.append,
             "retries": 2,
             "username": self.sandbox.username,
