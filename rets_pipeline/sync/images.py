@@ -10,6 +10,7 @@ downloaded, rows that no payload names go, and last the blobs that no row refers
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import random
 import time
@@ -58,6 +59,8 @@ _AHEAD = 1_000
 _ACTION = "images"
 #: a blob's key is its content, so it never changes
 _CACHE_CONTROL = "public, max-age=31536000, immutable"
+#: settings that decide what is refused, and how an image is asked for
+_DECIDING = {"strategies", "hosts", "allow_private_addresses", "max_bytes", "timeout_seconds"}
 _NO_WAY = "the payload names no address, and photos.strategies no other way"
 
 
@@ -97,7 +100,7 @@ def mirror_images(mirror: Mirror, resource: Resource = LISTINGS) -> ImageCounts:
 
     It ends well after ``photos.per_run`` images, ``photos.bytes_per_run``, or the run's time.
     Every image is compared with what is held of it, unless nothing at all can have changed since a
-    run that found nothing.
+    run that found nothing. What failed under other settings is asked for at once.
 
     Args:
         mirror: the run.
@@ -108,13 +111,15 @@ def mirror_images(mirror: Mirror, resource: Resource = LISTINGS) -> ImageCounts:
     connection = lock(mirror)
     with transaction(connection):
         media.note_base_url(connection, feed, photos.base_url)
-        signal = backlog.images_signal(connection, feed, photos.sizes, _now(), resource)
         last = runs.last_action(
             connection,
             feed=feed,
             lock_name=_lock_name(mirror),
             action=action(resource, _ACTION),
         )
+        if last is not None and last.get("settings") != _settings_of(mirror):
+            media.make_due(connection, feed, _now(), resource)
+        signal = backlog.images_signal(connection, feed, photos.sizes, _now(), resource)
     if last is not None and last.get("settled") == signal:
         return _noted(mirror, resource, counts, settled=signal)
     with transaction(connection):
@@ -132,8 +137,15 @@ def _noted(
     mirror: Mirror, resource: Resource, counts: ImageCounts, *, settled: str | None
 ) -> ImageCounts:
     numbers = {name: getattr(counts, name) for name in ImageCounts.__slots__}
-    mirror.note(action(resource, _ACTION), **numbers, settled=settled)
+    told = {"settled": settled, "settings": _settings_of(mirror)}
+    mirror.note(action(resource, _ACTION), **numbers, **told)
     return counts
+
+
+def _settings_of(mirror: Mirror) -> str:
+    """A text that differs whenever an image that failed might not under the present settings."""
+    deciding = mirror.feed.photos.model_dump_json(include=_DECIDING)
+    return hashlib.sha256(deciding.encode()).hexdigest()[:16]
 
 
 def _lock_name(mirror: Mirror) -> str:

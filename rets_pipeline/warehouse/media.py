@@ -397,6 +397,18 @@ def unused(connection: sa.Connection, feed: str, blob_keys: Iterable[str]) -> li
     return [key for key in keys if key not in used]
 
 
+def make_due(
+    connection: sa.Connection, feed: str, now: datetime, resource: Resource = LISTINGS
+) -> None:
+    """Let what failed, or was not there, be asked for again by whoever asks from ``now`` on."""
+    file = ledgers.media_file
+    connection.execute(
+        sa.update(file)
+        .where(resource.rows_in(file, feed), file.c.state != "stored", file.c.next_attempt > now)
+        .values(next_attempt=now)
+    )
+
+
 def _unnamed(feed: str, sizes: Sequence[str], resource: Resource) -> sa.Select[Any]:
     """Rows of images that no payload names any more."""
     file = ledgers.media_file

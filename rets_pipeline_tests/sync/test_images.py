@@ -459,6 +459,27 @@ def test_no_host_has_a_photo_forgotten(board: Board) -> None:
     assert board.files()["1_1"].next_attempt < datetime.now(UTC) + timedelta(days=3)
 
 
+def test_what_settings_refused_is_asked_for_when_they_allow_it(
+    warehouse: Warehouse, open_board: Callable[[Warehouse, FeedConfig | None], Board]
+) -> None:
+    """An operator who has mended them does not wait for the next attempt, which may take days."""
+    allowed = {"hosts": ["127.0.0.1"], "allow_private_addresses": True}
+    board = open_board(warehouse, feed_of(photos={**allowed, "hosts": ["images.example.com"]}))
+    board.publish([A, B])
+    assert board.run().failed == 2
+    assert board.run() == ImageCounts()
+    assert "not among photos.hosts" in board.files()["1_1"].reason
+
+    board.mirror.feed = feed_of(photos=allowed)
+    board.server.answers = {B.path: Answer(status=404)}
+    counts = board.run()
+    assert (counts.stored, counts.absent) == (1, 1)
+    assert board.run() == ImageCounts(), "once, under the new settings"
+
+    board.mirror.feed = feed_of(photos={**allowed, "per_run": 10})
+    assert board.run() == ImageCounts(), "which images fail does not depend on this one"
+
+
 def test_what_a_host_sends_beside_its_bytes_ends_no_run(board: Board) -> None:
     """Bytes in a header that are no text, which databases refuse."""
     board.server.answers = {
