@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -231,6 +232,7 @@ def test_a_folder_without_dagsters_file_does(project: Project) -> None:
 
 @pytest.mark.nightly  # by day, the deployment's test has one
 def test_an_instance_of_ones_own_is_left_as_it_is(project: Project) -> None:
+    shutil.rmtree(project.home / "dagster")  # an empty one, to save time
     home = project.folder / "own"
     home.mkdir()
     text = "telemetry: {enabled: false}\n# mine\n"
