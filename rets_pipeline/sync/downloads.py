@@ -37,9 +37,12 @@ _HOSTS_OWN = frozenset({408, 425, 429})
 #: a longer validator is none
 _LONGEST_VALIDATOR = 1_000
 _IMPOSSIBLE = "such an address is impossible"
+_PACKINGS = ("gzip", "x-gzip", "deflate")
 _PRIVATE = "the host is on a private network"
 #: RFC 6052: addresses of version 4 behind a translator
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+#: RFC 4291, 2.4: of version 6, all addresses of the internet so far
+_INTERNET = ipaddress.IPv6Network("2000::/3")
 
 
 class ImageAbsent(Exception):
@@ -162,15 +165,19 @@ class Downloader:
             ImagePostponed: the host is left alone.
             ImageRefused: anything else than a body.
         """
-        repetition = 0
-        while True:
+        failed: _HostFault | None = None
+        for repetition in range(1, _ATTEMPTS + 1):
             try:
                 return await self._follow(url, held)
             except _HostFault as fault:
-                repetition += 1
-                if repetition >= _ATTEMPTS:
-                    raise ImageRefused(str(fault), retry_after=fault.retry_after) from None
-            await asyncio.sleep(hosts.pause_before(repetition))
+                failed = fault
+            except ImagePostponed:
+                if failed is None:
+                    raise
+                break  # it was asked for and failed, which must not be forgotten
+            if repetition < _ATTEMPTS:
+                await asyncio.sleep(hosts.pause_before(repetition))
+        raise ImageRefused(str(failed), retry_after=failed.retry_after if failed else None)
 
     async def _follow(self, url: str, held: Validators | None) -> Received:
         for _ in range(_REDIRECTS + 1):
@@ -243,7 +250,8 @@ class Downloader:
 
     async def _body(self, url: str, answer: aiohttp.ClientResponse) -> Received:
         limit = self._photos.max_bytes
-        packed = answer.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+        # Any other word is a mistake of the host's: the bytes themselves tell what they are.
+        packed = answer.headers.get("Content-Encoding", "").strip().lower() in _PACKINGS
         length = None if packed else answer.content_length
         etag, modified = (_validator(answer, name) for name in ("ETag", "Last-Modified"))
         if length is not None and length > limit:
@@ -323,8 +331,6 @@ async def _unpacked(
     Raises:
         aiohttp.ClientPayloadError: it cannot be unpacked, or not to its end.
     """
-    if answer.headers["Content-Encoding"].strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        raise aiohttp.ClientPayloadError("an unknown packing")
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
         async for chunk in chunks:
@@ -381,6 +387,8 @@ def _is_public(address: str) -> bool:
         meant = found.ipv4_mapped or found.sixtofour
         if found in _TRANSLATED:
             meant = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+        if meant is None and found not in _INTERNET:
+            return False
     return (meant or found).is_global and not found.is_multicast
 
 

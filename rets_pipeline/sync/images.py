@@ -125,7 +125,6 @@ def mirror_images(mirror: Mirror, resource: Resource = LISTINGS) -> ImageCounts:
     with transaction(connection):
         lacking = media.wanted(connection, feed, photos.sizes, _now(), photos.per_run, resource)
     loose: list[str] = []
-    counts.wanted = len(lacking)
     if lacking:
         _Loading(mirror, resource, counts, loose).all_of(lacking)
     counts.removed, counts.blobs_deleted = remove_unnamed(mirror, resource, loose)
@@ -251,6 +250,12 @@ class ToLoad:
         record = safe_segment(self.image.record_key)
         return f"{self.folder}{record}/{picture.content_hash}.{picture.kind.extension}"
 
+    def postponed(self) -> FileRow | None:
+        """What the ways before this one said; one that is left is gone all the same."""
+        if self.ways[1:]:
+            return media.row_of(self.image, state="postponed")
+        return self.failed_before
+
     def failed(self, error: Exception) -> FileRow:
         """A state rather than an exception.
 
@@ -306,6 +311,7 @@ class _Loading:
         self._loose = loose
         self._connection = lock(mirror)
         self._done = 0
+        self._passed_over = 0
         self._started = _now()
         self._objects = Objects(mirror)
         self._under_way: dict[tuple[str, str, str], ToLoad] = {}
@@ -316,11 +322,13 @@ class _Loading:
     def all_of(self, lacking: list[Wanted]) -> None:
         """Move what is held already, load the rest."""
         photos, counts = self._mirror.feed.photos, self._counts
-        pages = _by_record(lacking, _RECORDS)
-        self._mirror.progress(self._phase, 0, len(lacking))
         with Transfer(photos, self._mirror.feed.user_agent) as transfer:
             try:
-                self._exchange(transfer, pages)
+                while lacking:
+                    counts.wanted += len(lacking)
+                    self._mirror.progress(self._phase, self._done, counts.wanted)
+                    self._exchange(transfer, _by_record(lacking, _RECORDS))
+                    lacking = self._beyond(transfer, lacking[-1].record_key)
             except BaseException:
                 # What has come is kept, so that nobody has to ask for it again.
                 self._unwritten += transfer.end()
@@ -333,6 +341,18 @@ class _Loading:
             alone = transfer.hosts_left_alone
         if alone:
             logger.warning("feed %s: left alone for now: %s", self._feed, ", ".join(alone))
+
+    def _beyond(self, transfer: Transfer, record_key: str) -> list[Wanted]:
+        """As many further images as were left for another run: one host must not starve others."""
+        passed_over, self._passed_over = self._passed_over, transfer.postponed
+        more = self._passed_over - passed_over
+        if not more or self._has_done_enough():
+            return []
+        sizes = self._mirror.feed.photos.sizes
+        with transaction(self._connection) as connection:
+            return media.wanted(
+                connection, self._feed, sizes, _now(), more, self._resource, beyond=record_key
+            )
 
     def _exchange(self, transfer: Transfer, pages: Iterator[list[Wanted]]) -> None:
         counts = self._counts
@@ -383,6 +403,8 @@ class _Loading:
         if isinstance(found, ImagePostponed):
             if task.ways[1:]:
                 self._again.append(task.by_the_next_way(None))
+            elif task.failed_before is not None:
+                self._unwritten.append(task.failed_before)
             else:
                 self._counts.postponed += 1
             return

@@ -51,6 +51,10 @@ class Task(Protocol):
         """Put the bytes into the archive; on any thread."""
         ...
 
+    def postponed(self) -> FileRow | None:
+        """What is to be made of it when its host is left alone; None: it is for another run."""
+        ...
+
     def failed(self, error: Exception) -> FileRow:
         """What is to be written instead of bytes.
 
@@ -252,7 +256,7 @@ class Transfer:
             try:
                 received = await self._downloader.get(task.url, task.validators)
             except ImagePostponed:
-                self._finish(None)
+                self._finish(task.postponed())
             except Exception as error:
                 self._finish(_failed(task, error))
             else:

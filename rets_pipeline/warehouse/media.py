@@ -118,6 +118,8 @@ def wanted(
     now: datetime,
     limit: int,
     resource: Resource = LISTINGS,
+    *,
+    beyond: str | None = None,
 ) -> list[Wanted]:
     """Images to fetch now, those of a record together.
 
@@ -128,8 +130,12 @@ def wanted(
         now: failed attempts that are due by then are repeated; a new token is due at once.
         limit: the most to return.
         resource: whose images.
+        beyond: only of records that come behind this one.
     """
-    rows = connection.execute(_lacking(feed, sizes, now, resource).limit(limit))
+    query = _lacking(feed, sizes, now, resource)
+    if beyond is not None:
+        query = query.where(query.selected_columns.record_key > beyond)
+    rows = connection.execute(query.limit(limit))
     return [
         Wanted(
             row.record_key,

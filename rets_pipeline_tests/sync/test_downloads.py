@@ -138,6 +138,15 @@ def test_a_packed_body_is_unpacked_and_measured_unpacked(server: ImageServer) ->
     assert refusal(server.url("/spoiled")).startswith("127.0.0.1/spoiled: ")
 
 
+@pytest.mark.parametrize("label", ["binary", "utf-8", "identity", "image/jpeg"])
+def test_a_label_that_is_no_packing_does_no_harm(server: ImageServer, label: str) -> None:
+    """A usual mistake of whoever puts images into a bucket; browsers show them."""
+    server.answers["/1.jpg"] = Answer(PICTURE, headers={"Content-Encoding": label})
+    with Loader() as loader:
+        assert loader.data(server.url("/1.jpg")) == PICTURE
+        assert loader.requests == 1
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_body_that_breaks_off(server: ImageServer, packed: bool) -> None:
     body = gzip.compress(PICTURE) if packed else PICTURE
@@ -249,7 +258,8 @@ def test_what_was_asked_for_before_decides_nothing(urls: list[str]) -> None:
     "host",
     ["127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]", "0.0.0.0",
      "172.16.0.1", "100.64.0.1", "[::ffff:127.0.0.1]", "[fe80::1]", "[fd00::1]",
-     "224.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::1]"],
+     "224.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::1]", "[64:ff9b:1::7f00:1]", "[fec0::1]",
+     "[::10.1.2.3]", "[::ffff:0:10.1.2.3]"],
 )  # fmt: skip
 def test_private_addresses_are_for_those_who_allow_them(host: str) -> None:
     name = host.strip("[]")
@@ -520,14 +530,15 @@ def test_retry_after_holds_for_every_request_to_the_host(server: ImageServer) ->
         return time.monotonic() - began
 
     with Loader() as loader:
-        assert 0.5 < loader.runner.run(both(loader)) < 5
+        assert loader.runner.run(both(loader)) > 0.5
 
 
 def test_a_host_that_wants_to_be_left_in_peace_for_long_is(server: ImageServer) -> None:
     server.answers["/1.jpg"] = Answer(status=503, headers={"Retry-After": "3600"})
     with Loader() as loader:
-        with pytest.raises(ImagePostponed):
+        with pytest.raises(ImageRefused, match="HTTP 503") as refused:
             loader.get(server.url("/1.jpg"))
+        assert refused.value.retry_after == 3600
         with pytest.raises(ImagePostponed):
             loader.get(server.url("/2.jpg"))
         assert loader.requests == 1

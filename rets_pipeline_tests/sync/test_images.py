@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from rets_pipeline.warehouse import ledgers, media, tables
 from rets_pipeline.warehouse.engine import Warehouse, transaction
 from rets_pipeline.warehouse.resources import LISTINGS
 from rets_pipeline_tests.sync.board import Board, Photo
-from rets_pipeline_tests.sync.image_server import Answer, ImageServer, jpeg
+from rets_pipeline_tests.sync.image_server import Answer, ImageServer, image_server, jpeg
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
 from rets_pipeline_tests.warehouse.builders import FEED
 from rets_pipeline_tests.warehouse.databases import rows
@@ -569,6 +570,59 @@ def test_a_host_that_fails_ends_the_run_well_and_the_next_goes_on(
     board.make_due()
     assert board.run().stored == 60
     board.assert_equal(photos)
+
+
+@pytest.mark.parametrize("failing", [Answer(status=500), Answer(jpeg("cut"), length=99_999)])
+def test_photos_that_always_fail_are_in_nobodys_way(board: Board, failing: Answer) -> None:
+    """They make the host look unwell, while all the others on it would come."""
+    plain = board.server.fallback
+    board.server.fallback = lambda path: failing if "bad" in path else plain(path)
+    board.publish([Photo(str(number), f"bad{number}") for number in range(20)], "0")
+    good = [Photo(str(number), f"good{number}") for number in range(40)]
+    board.publish(good, "9")
+    counts = board.run()
+    assert counts.failed >= 10, "whatever was asked for is told"
+    for _ in range(2):
+        board.run()
+    states = Counter(row.state for row in board.files().values())
+    assert states == {"stored": 40, "failed": 20}
+
+
+def test_a_host_that_is_down_starves_no_other(
+    warehouse: Warehouse, open_board: Callable[[Warehouse, FeedConfig | None], Board]
+) -> None:
+    """However many of its images stand before those of others."""
+    photos = {
+        "hosts": ["127.0.0.1", "localhost"],
+        "allow_private_addresses": True,
+        "per_run": 100,
+        "connections": 4,
+    }
+    board = open_board(warehouse, feed_of(photos=photos))
+    for key in range(5):
+        board.publish([Photo(str(number), f"down{number}") for number in range(90)], f"1{key}")
+    board.server.fallback = lambda path: Answer(status=503)
+    with image_server() as healthy:
+        healthy.fallback = lambda path: Answer(jpeg("a"))
+        board.server, down = healthy, board.server
+        board.publish([A], "9")
+        counts = board.run()
+    assert counts.stored == 1
+    assert 5 <= counts.failed < 30, "of those that were asked for"
+    assert counts.failed + counts.stored + counts.postponed == counts.wanted > 200
+    assert sum(down.asked.values()) < 30
+
+
+def test_a_host_that_is_left_in_peace_is_asked_no_sooner_by_the_next_run(board: Board) -> None:
+    board.publish([A])
+    board.server.answers = {A.path: Answer(status=503, headers={"Retry-After": "3600"})}
+    before = datetime.now(UTC)
+    assert board.run().failed == 1
+    row = board.files()["1_1"]
+    assert "HTTP 503" in row.reason
+    assert row.next_attempt >= before + timedelta(hours=1)
+    assert board.server.asked[A.path] == 1
+    assert board.run() == ImageCounts()
 
 
 def test_an_interrupted_run_keeps_what_has_come(

@@ -25,6 +25,7 @@ from rets_pipeline.sync.run import sync
 from rets_pipeline.warehouse import ledgers, tables
 from rets_pipeline.warehouse.engine import Warehouse
 from rets_pipeline_tests.patience import PATIENCE
+from rets_pipeline_tests.services.processes import free_ports
 from rets_pipeline_tests.sync.pieces import feed_of, open_mirror
 from rets_pipeline_tests.warehouse.databases import rows
 
@@ -136,7 +137,29 @@ def test_a_server_that_refuses_is_left_alone(mirrored: Mirrored) -> None:
     assert mirrored.asked() == 3
     assert counts.failed > 0
     assert counts.failed + counts.postponed == counts.wanted
-    assert mirrored.run("object").stored == counts.postponed
+    # Another way is another setting, under which what failed is asked for at once.
+    assert mirrored.run("object").stored == counts.wanted
+
+
+def test_where_the_host_is_down_the_server_is_asked(mirrored: Mirrored) -> None:
+    """For those photos too that the host, left alone by then, was not asked for."""
+    behave(mirrored.sandbox, serves_objects="bytes")
+    (port,) = free_ports(1)
+    with mirrored.warehouse.writing() as connection:
+        connection.execute(sa.update(tables.media).values(media_url=f"http://127.0.0.1:{port}/x"))
+    counts = mirrored.run("url", "object")
+    assert counts.stored == counts.wanted > 30
+    mirrored.assert_equal()
+
+
+def test_what_fails_one_way_and_cannot_be_asked_for_by_the_next_is_told(mirrored: Mirrored) -> None:
+    behave(mirrored.sandbox, serves_objects="bytes")
+    with mirrored.warehouse.writing() as connection:
+        page = mirrored.sandbox.url + "/_sandbox/truth?keys=0"
+        connection.execute(sa.update(tables.media).values(media_url=page))
+    counts = mirrored.run("url", "location")
+    assert (counts.failed, counts.postponed) == (counts.wanted, 0)
+    assert mirrored.run("url", "location") == ImageCounts()
 
 
 @pytest.mark.parametrize("way", ["location", "object"])
