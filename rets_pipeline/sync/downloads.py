@@ -180,14 +180,20 @@ class Downloader:
         raise ImageRefused(str(failed), retry_after=failed.retry_after if failed else None)
 
     async def _follow(self, url: str, held: Validators | None) -> Received:
+        senders: list[Host] = []
         for _ in range(_REDIRECTS + 1):
             host, target = self._host(url)
             async with host:
                 if host.left_alone:
+                    for sender in senders:
+                        sender.failed(None)  # whoever sends everybody there need not be asked
                     raise ImagePostponed(f"{place_of(url)}: the host is left alone for now")
                 found = await self._ask(url, target, host, held)
             if isinstance(found, Received):
+                for sender in senders:
+                    sender.succeeded()
                 return found
+            senders.append(host)
             url = found
         raise ImageRefused(f"{place_of(url)}: more than {_REDIRECTS} redirects")
 
@@ -203,7 +209,8 @@ class Downloader:
         except (ImageAbsent, ImageUnchanged, ImageRefused):
             host.succeeded()
             raise
-        host.succeeded()
+        if isinstance(found, Received):
+            host.succeeded()
         return found
 
     async def _answer(self, url: str, target: URL, held: Validators | None) -> Received | str:

@@ -613,6 +613,19 @@ def test_a_host_that_is_down_starves_no_other(
     assert sum(down.asked.values()) < 30
 
 
+def test_a_host_that_sends_everybody_to_one_that_is_down_is_not_asked_on(board: Board) -> None:
+    with image_server() as down:
+        down.fallback = lambda path: Answer(status=503, headers={"Retry-After": "3600"})
+        board.server.fallback = lambda path: Answer(
+            status=302, headers={"Location": down.url(path)}
+        )
+        photos = [Photo(str(number), f"sent{number}") for number in range(200)]
+        board.publish(photos)
+        counts = board.run()
+    assert counts.failed + counts.postponed == 200
+    assert sum(board.server.asked.values()) < 60
+
+
 def test_a_host_that_is_left_in_peace_is_asked_no_sooner_by_the_next_run(board: Board) -> None:
     board.publish([A])
     board.server.answers = {A.path: Answer(status=503, headers={"Retry-After": "3600"})}
