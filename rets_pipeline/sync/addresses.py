@@ -296,9 +296,10 @@ class _Chain:
             best[key] = policy.best(remembered[key].values(), self._order)
             self._count_progress(before, best[key])
         if best:
+            unknown = {key for key in best if policy.is_open(remembered[key].values())}
             with transaction(self._connection):
                 given = [answer for some in unwritten.values() for answer in some]
-                addresses.record_answers(self._connection, given, best)
+                addresses.record_answers(self._connection, given, best, unknown)
 
     def _count_progress(self, before: Answer | None, now: Answer | None) -> None:
         if now is None:
@@ -333,10 +334,11 @@ class _Chain:
             return None
         except AddressFault as fault:
             self._fault(provider, str(fault))
-            attempts = (before.attempts if before and before.state == State.FAILED else 0) + 1
-            return self._answer(
+            attempts = (before.attempts if before else 0) + 1
+            failed = self._answer(
                 provider, address, State.FAILED, reason=str(fault), attempts=attempts
             )
+            return _kept(before, failed)
         self._works(provider)
         if found is None:
             self._counts.not_found += 1
@@ -356,12 +358,13 @@ class _Chain:
             text=found.matched_text,
             reason=reason,
         )
-        return replace(  # a refused place, too: it may be believed by other settings
+        answer = replace(  # a refused place, too: it may be believed by other settings
             answer,
             latitude=found.latitude,
             longitude=found.longitude,
             confidence=confidence_in(found, address),
         )
+        return answer if reason is None else _kept(before, answer)
 
     def _answer(
         self,
@@ -436,6 +439,13 @@ class _Chain:
         self._standing[provider.name] = now
         with transaction(self._connection):
             addresses.record_standing(self._connection, provider.name, now)
+
+
+def _kept(before: Answer | None, now: Answer) -> Answer:
+    """A place that was believed still is, when asking for a better one brought none."""
+    if before is None or before.state != State.FOUND:
+        return now
+    return replace(before, reason=now.reason, attempts=now.attempts, next_attempt=now.next_attempt)
 
 
 def _is_askable(standing: Standing | None, daily_requests: int, now: datetime) -> bool:

@@ -108,13 +108,16 @@ def _answers(connection: sa.Connection, feed: FeedConfig, rows: Sequence[LookedA
     order = [geocoder.name for geocoder in feed.addresses.geocoders]
     changed: list[Answer] = []
     best: dict[str, Answer | None] = {}
+    unknown: set[str] = set()
     for key, known in addresses.answers(connection, sorted(asked)).items():
         again = [_again(answer, asked[key], feed.addresses) for answer in known.values()]
         new = [answer for answer in again if answer != known[answer.provider]]
         if new:
             changed += new
             best[key] = policy.best(again, order)
-    addresses.record_answers(connection, changed, best)
+            if policy.is_open(again):
+                unknown.add(key)
+    addresses.record_answers(connection, changed, best, unknown)
     return len(changed)
 
 

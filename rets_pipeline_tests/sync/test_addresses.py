@@ -356,6 +356,51 @@ def test_coarse_answers_improve_later(board: Board) -> None:
     assert board.where()[2:] == ("nominatim", "street")
 
 
+@pytest.mark.parametrize(
+    ("reply", "reason", "minutes"),
+    [
+        (Reply(status=500), "error of the service", 15),
+        (Reply([house(10, 10)]), "outside BC", 30 * 24 * 60),
+    ],
+    ids=["failed", "refused"],
+)
+def test_a_place_stays_when_a_better_answer_does_not_come(
+    board: Board, reply: Reply, reason: str, minutes: int
+) -> None:
+    feed = board.feed(board.nominatim())
+    board.publish(_1=place())
+    board.geocoder.replies = [Reply([town(*HERE)]), reply, reply, Reply([road(*HERE)])]
+    board.run(feed)
+    for times in (1, 2):
+        board.pass_time(days=181)
+        counts = board.run(feed)
+        assert counts.failed + counts.refused == counts.requests == 1
+        assert board.where() == (*HERE, "nominatim", "city")
+        answer = board.answers()["nominatim"]
+        assert (answer.state, answer.attempts) == ("found", times * counts.failed)
+        assert reason in answer.reason
+        wait = minutes * (times if counts.failed else 1)
+        soon = answer.next_attempt - datetime.now(UTC)
+        assert timedelta(0) <= timedelta(minutes=wait) - soon < timedelta(minutes=5)
+    board.pass_time(days=181)
+    assert board.run(feed).improved == 1
+    answer = board.answers()["nominatim"]
+    assert (answer.precision, answer.reason, answer.attempts) == ("street", None, 0)
+
+
+def test_a_place_that_could_not_be_asked_for_is_pending(board: Board) -> None:
+    """That it is not found, nobody has said."""
+    feed = board.feed(board.nominatim())
+    board.publish(_1=place())
+    board.geocoder.replies = [Reply(status=500), Reply([])]
+    states = []
+    for _ in range(2):
+        board.run(feed)
+        states += [row.state for row in rows(board.warehouse, sa.select(tables.geocode))]
+        board.pass_time(minutes=16)
+    assert states == ["pending", "not_found"]
+
+
 def test_a_geocoder_that_is_added_improves_what_there_is(board: Board) -> None:
     board.publish(_1=place())
     offline = board.feed(OFFLINE)
