@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,8 @@ Raw = Mapping[str, Any]
 _UNTIL_TOMORROW = timedelta(days=1)
 #: that a service may ask for
 _LONGEST_REST = timedelta(days=7)
+#: characters of what a service matched that are kept
+_LONGEST_TEXT = 1_000
 
 
 class Provider:
@@ -91,7 +94,8 @@ class Provider:
         time.sleep(max(0.0, self._first_at - time.monotonic()))
         try:
             found = self._geocode(self._query(address), **self._options)
-            return None if found is None else self._read(found.latitude, found.longitude, found)
+            answer = None if found is None else self._read(found.latitude, found.longitude, found)
+            return answer and replace(answer, matched_text=_printable(answer.matched_text))
         except GeocoderQueryError:
             return None  # it does not understand the address
         except GeocoderRateLimited as fault:
@@ -100,7 +104,7 @@ class Provider:
             raise ProviderFault("asks for fewer requests (HTTP 429)", rest) from None
         except GeocoderServiceError as fault:
             raise _told(fault) from None
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
             raise AddressFault("the answer is not as documented") from None
 
     def _geocoder(self, settings: GeocoderSettings, addresses: AddressSettings) -> Any:
@@ -134,6 +138,11 @@ def _told(fault: GeocoderServiceError) -> Exception:
     if isinstance(fault, GeocoderParseError):
         return AddressFault("the answer is not JSON")
     return AddressFault("an error of the service")
+
+
+def _printable(text: str) -> str:
+    """Text of a service's as every database and terminal takes it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_TEXT])
 
 
 class _Google(GoogleV3):  # type: ignore[misc]  # geopy is not typed

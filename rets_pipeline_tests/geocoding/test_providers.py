@@ -208,6 +208,23 @@ def test_what_providers_say_of_their_answers(geocoder: GeocoderServer, opens: Op
     assert [answer and answer.province for answer in found] == ["BC", "BC", "BC", "BC", "", "AB"]
 
 
+def test_a_text_that_no_database_takes_is_made_printable(
+    geocoder: GeocoderServer, opens: Opens
+) -> None:
+    texts = [
+        "1255\x00 Main",
+        "1255\ud800 Main",
+        "1255\n\x1b[2J Main",
+        "Rue de l’Église",
+        "x" * 5000,
+    ]
+    geocoder.replies = [Reply([house(49.28, -123.11, display_name=text)]) for text in texts]
+    found = [opens().ask(ADDRESS) for _ in texts]
+    assert [answer and answer.matched_text for answer in found] == [
+        "1255? Main", "1255? Main", "1255??[2J Main", "Rue de l’Église", "x" * 1000,
+    ]  # fmt: skip
+
+
 FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
     ("nominatim", Reply(status=429), ProviderFault, "fewer requests", None),
     (
@@ -250,6 +267,7 @@ FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
         None,
     ),
     ("nominatim", Reply([{"lat": "here", "lon": "there"}]), AddressFault, "documented", None),
+    ("nominatim", Reply([{"lat": 10**400, "lon": 1}]), AddressFault, "documented", None),
     ("nominatim", Reply([1]), AddressFault, "documented", None),
     ("nominatim", Reply([], seconds=1.0), AddressFault, "in time", None),
     ("nominatim", Reply([1] * 100, drip=0.02), AddressFault, "in time", None),

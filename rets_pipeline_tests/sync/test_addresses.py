@@ -388,6 +388,15 @@ def test_a_place_stays_when_a_better_answer_does_not_come(
     assert (answer.precision, answer.reason, answer.attempts) == ("street", None, 0)
 
 
+@pytest.mark.parametrize("letter", ["\x00", "\ud800"], ids=["zero", "surrogate"])
+def test_an_odd_character_in_an_answer_ends_no_run(board: Board, letter: str) -> None:
+    board.publish(_1=place(1), _2=place(2))
+    board.geocoder.replies = [Reply([house(*HERE, display_name=f"1 Main{letter}Street")])]
+    assert board.run().located == 2
+    texts = {row.matched_text for row in rows(board.warehouse, sa.select(tables.geocode))}
+    assert "1 Main?Street" in texts
+
+
 def test_a_place_that_could_not_be_asked_for_is_pending(board: Board) -> None:
     """That it is not found, nobody has said."""
     feed = board.feed(board.nominatim())
