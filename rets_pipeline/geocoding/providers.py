@@ -99,9 +99,9 @@ class Provider:
         except GeocoderQueryError:
             return None  # it does not understand the address
         except GeocoderRateLimited as fault:
-            seconds = fault.retry_after
-            rest = None if seconds is None else min(timedelta(seconds=seconds), _LONGEST_REST)
-            raise ProviderFault("asks for fewer requests (HTTP 429)", rest) from None
+            raise ProviderFault(
+                "asks for fewer requests (HTTP 429)", _rest(fault.retry_after)
+            ) from None
         except GeocoderServiceError as fault:
             raise _told(fault) from None
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
@@ -123,6 +123,13 @@ class Provider:
         if key is not None:
             options["api_key"] = KEY
         return _GEOCODERS[settings.name](**options)
+
+
+def _rest(seconds: float | None) -> timedelta | None:
+    """What ``Retry-After`` asks for, which may be any number, within what is done."""
+    if seconds is None:
+        return None
+    return timedelta(seconds=min(max(seconds, 0), _LONGEST_REST.total_seconds()))
 
 
 def _told(fault: GeocoderServiceError) -> Exception:

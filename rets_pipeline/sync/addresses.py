@@ -427,7 +427,8 @@ class _Chain:
         faults, until = before.faults + 1, before.resting_until
         rests = faults if at_once else faults - policy.FAULTS_IN_A_ROW + 1
         if rests > 0:
-            rest = policy.rest(rests) if rest is None else rest
+            # A service that asks for less, or for nothing, would be asked in vain all day.
+            rest = max(policy.rest(rests), rest or timedelta(0))
             until = _now() + rest
             logger.warning(
                 "feed %s: geocoder %s: %s; it is not asked again for %s",

@@ -236,6 +236,27 @@ FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
     ),
     (
         "nominatim",
+        Reply(status=429, headers={"Retry-After": "0"}),
+        ProviderFault,
+        "fewer requests",
+        timedelta(0),
+    ),
+    (
+        "nominatim",
+        Reply(status=429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+        ProviderFault,
+        "fewer requests",
+        timedelta(0),
+    ),
+    (
+        "nominatim",
+        Reply(status=429, headers={"Retry-After": "99999999999999"}),
+        ProviderFault,
+        "fewer requests",
+        timedelta(days=7),
+    ),
+    (
+        "nominatim",
         Reply(status=429, headers={"Retry-After": "99999999999"}),
         ProviderFault,
         "fewer requests",
@@ -280,7 +301,10 @@ FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
 @pytest.mark.parametrize(
     ("name", "reply", "kind", "reason", "rest"),
     FAULTS,
-    ids=[f"{name} {reply.status} {reason}" for name, reply, _, reason, _ in FAULTS],
+    ids=[
+        " ".join((name, str(reply.status), reason, *reply.headers.values()))
+        for name, reply, _, reason, _ in FAULTS
+    ],
 )
 def test_what_is_no_answer(
     geocoder: GeocoderServer,

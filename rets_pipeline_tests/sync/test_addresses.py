@@ -454,20 +454,44 @@ def test_an_address_without_a_street_costs_no_request(one_board: Board) -> None:
 
 def test_too_many_requests(one_board: Board, caplog: pytest.LogCaptureFixture) -> None:
     one_board.publish(_1=place(1), _2=place(2), _3=place(3))
-    one_board.geocoder.replies = [Reply(status=429, headers={"Retry-After": "600"})]
+    one_board.geocoder.replies = [Reply(status=429, headers={"Retry-After": "1800"})]
     with caplog.at_level(logging.WARNING):
         counts = one_board.run()
-    assert "nominatim: asks for fewer requests (HTTP 429); it is not asked again for 0:10:00" in (
+    assert "nominatim: asks for fewer requests (HTTP 429); it is not asked again for 0:30:00" in (
         caplog.text
     )
     assert (counts.requests, counts.failed, counts.answered["offline"]) == (1, 1, 3)
     assert one_board.backlog() == 0
     assert one_board.run().requests == 0, "it is left alone, by later runs too"
-    one_board.pass_time(minutes=11)
+    one_board.pass_time(minutes=29)
+    assert one_board.run().requests == 0
+    one_board.pass_time(minutes=2)
     assert one_board.backlog() == 3
     counts = one_board.run()
     assert (counts.requests, counts.improved) == (3, 3)
     assert (one_board.standing().faults, one_board.standing().reason) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "minutes"),
+    [
+        ("0", 15),
+        ("-5", 15),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 15),
+        ("soon", 15),
+        ("99999999999999", 7 * 24 * 60),
+    ],
+)
+def test_any_time_that_a_geocoder_asks_for_is_a_rest(
+    one_board: Board, told: str, minutes: int
+) -> None:
+    one_board.publish(**{f"_{number}": place(number) for number in range(5)})
+    one_board.geocoder.fallback = lambda query: Reply(status=429, headers={"Retry-After": told})
+    counts = one_board.run()
+    assert (counts.requests, counts.answered["offline"]) == (1, 5)
+    assert one_board.run().requests == 0
+    rest = one_board.standing().resting_until - datetime.now(UTC)
+    assert timedelta(0) <= timedelta(minutes=minutes) - rest < timedelta(minutes=5)
 
 
 def test_a_geocoder_that_refuses_us_rests_longer_each_time(one_board: Board) -> None:
