@@ -67,7 +67,8 @@ class AddressCounts:
         not_found: answers that there is no such place.
         refused: answers that cannot be right.
         failed: requests without an answer.
-        rejudged: coordinates and answers with another verdict, since the settings have changed.
+        rejudged: coordinates and answers with another verdict, since the settings have changed,
+            and listings whose address has another hash, since it is normalized in another way.
         removed: listings that are gone.
         left: listings to look at, and addresses to ask for, in the next run.
         answered: answers that were believed, by geocoder.
@@ -275,7 +276,9 @@ class _Chain:
             if time.monotonic() >= self._deadline:
                 break
             if address.hash != key:
-                continue  # the listing has changed since it was looked at: the next run sees it
+                # The listing has changed since it was looked at, or its address is normalized in
+                # another way and there was no time yet to judge it again: the next run does.
+                continue
             self._counts.addresses += 1
             requests = self._counts.requests
             for answer in self._ask_for(address, remembered[key]):

@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive
+from rets_pipeline.geocoding import addresses as normalization
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import addresses, quality, rejudge
 from rets_pipeline.sync.addresses import AddressCounts
@@ -325,6 +326,28 @@ def test_verdicts_follow_the_settings_without_a_request(
     assert [board.where(key)[2] for key in "123"] == ["nominatim", "offline", "payload"]
     assert board.run(board.feed(kilometres=100)).rejudged == 0
     assert len(board.geocoder.asked) == requests + 1, "the third is asked for once"
+
+
+def test_addresses_that_are_normalized_in_another_way_are_looked_at_anew(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.publish(
+        _1=place(unit_number="1"), _2=place(unit_number="2"), _3=place(3),
+        _4=place(latitude=49.27, longitude=-123.1), _5=place(latitude=0, longitude=0),
+    )  # fmt: skip
+    board.geocoder.replies = [Reply([town(*HERE)])]
+    board.run()
+    assert board.backlog() == 0
+    before = set(rows(board.warehouse, sa.select(ledgers.address_sync.c.address_hash)))
+    monkeypatch.setattr(normalization, "_VERSION", "another")
+    assert board.backlog() == 1
+    counts = board.run()
+    assert (counts.rejudged, counts.addresses, counts.requests, counts.left) == (5, 2, 2, 0)
+    after = set(rows(board.warehouse, sa.select(ledgers.address_sync.c.address_hash)))
+    assert (len(after), before & after) == (2, set())
+    located_by = [board.where(key)[2] for key in "12345"]
+    assert located_by == ["nominatim", "nominatim", "nominatim", "payload", "nominatim"]
+    assert (board.run().rejudged, board.backlog()) == (0, 0)
 
 
 def test_what_is_not_known_is_asked_again_after_a_while(board: Board) -> None:
