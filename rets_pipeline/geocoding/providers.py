@@ -331,10 +331,12 @@ def _by_code(postal_code: str) -> Precision | None:
 
 
 def _province(country: object, region: object) -> str | None:
-    """Two letters; empty: outside Canada, or a region that Canada has not; None: not told."""
+    """Two letters; empty: outside Canada; None: not told, or in words that are unknown here."""
     if country is not None and str(country).lower() not in ("ca", "can", "canada"):
         return ""
-    return None if region is None else province_code(str(region)) or ""
+    code = None if region is None else province_code(str(region))
+    # Without a country, a region that is none of Canada's is one of another country.
+    return "" if code is None and country is None and region is not None else code
 
 
 _GEOCODERS: Mapping[str, Callable[..., Any]] = {
@@ -355,7 +357,7 @@ _USES: Mapping[
     ],
 ] = {
     "nominatim": (_structured, {"addressdetails": True, "country_codes": "ca"}, _read_nominatim),
-    "photon": (_line, {}, _read_photon),
+    "photon": (_line, {"language": "en"}, _read_photon),
     "arcgis": (
         _line,
         {"out_fields": ["Addr_type", "Postal", "RegionAbbr", "Region", "Country"]},

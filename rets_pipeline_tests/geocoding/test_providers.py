@@ -225,6 +225,30 @@ def test_a_text_that_no_database_takes_is_made_printable(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("told", "province"),
+    [
+        ({"countrycode": "CA", "state": "New Brunswick / Nouveau-Brunswick"}, "NB"),
+        ({"countrycode": "CA", "state": "Nunavut / ᓄᓇᕗᑦ"}, "NU"),
+        ({"countrycode": None, "state": "Yukon / Territoire du Yukon"}, "YT"),
+        ({"countrycode": "CA", "state": "ᓄᓇᕗᑦ"}, None),
+        ({"countrycode": "CA", "state": "Alberta / Saskatchewan"}, None),
+        ({"countrycode": None, "state": "Washington"}, ""),
+        ({"countrycode": "US", "state": "New Brunswick"}, ""),
+        ({"countrycode": None, "state": None}, None),
+    ],
+)
+def test_in_which_province_a_place_lies(
+    geocoder: GeocoderServer, opens: Opens, told: dict[str, Any], province: str | None
+) -> None:
+    """Nobody knows, when Canada has a region by a name that is unknown here."""
+    geocoder.replies = [Reply(photon(type="city", **told))]
+    found = opens("photon").ask(ADDRESS)
+    assert found is not None
+    assert found.province == province
+    assert geocoder.asked[0].query["lang"] == "en"
+
+
 FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
     ("nominatim", Reply(status=429), ProviderFault, "fewer requests", None),
     (
