@@ -33,7 +33,13 @@ from geopy.geocoders import ArcGIS, GoogleV3, Nominatim, OpenCage, Photon
 
 from rets_pipeline import __version__
 from rets_pipeline.geocoding.addresses import Address
-from rets_pipeline.geocoding.answers import AddressFault, Answer, Precision, ProviderFault
+from rets_pipeline.geocoding.answers import (
+    AddressFault,
+    Answer,
+    Precision,
+    ProviderFault,
+    precision_in,
+)
 from rets_pipeline.geocoding.http import KEY, Http
 from rets_pipeline.geocoding.offline import Offline
 from rets_pipeline.geocoding.provinces import province_code
@@ -95,7 +101,11 @@ class Provider:
         try:
             found = self._geocode(self._query(address), **self._options)
             answer = None if found is None else self._read(found.latitude, found.longitude, found)
-            return answer and replace(answer, matched_text=_printable(answer.matched_text))
+            return answer and replace(
+                answer,
+                precision=precision_in(answer, address),
+                matched_text=_printable(answer.matched_text),
+            )
         except GeocoderQueryError:
             return None  # it does not understand the address
         except GeocoderRateLimited as fault:
@@ -212,7 +222,8 @@ def _read_nominatim(latitude: float, longitude: float, found: Any) -> Answer | N
     province = _province(
         parts.get("country_code"), parts.get("ISO3166-2-lvl4") or parts.get("state")
     )
-    return Answer(latitude, longitude, precision, str(found.address or ""), None, province)
+    shown, told = str(found.address or ""), _told_parts(parts, "house_number", "road")
+    return Answer(latitude, longitude, precision, shown, None, province, *told)
 
 
 def _read_photon(latitude: float, longitude: float, found: Any) -> Answer | None:
@@ -228,7 +239,9 @@ def _read_photon(latitude: float, longitude: float, found: Any) -> Answer | None
     if precision is None:
         return None
     province = _province(parts.get("countrycode"), parts.get("state"))
-    return Answer(latitude, longitude, precision, str(found.address or ""), None, province)
+    street = "street" if parts.get("street") or parts.get("type") != "street" else "name"
+    shown, told = str(found.address or ""), _told_parts(parts, "housenumber", street)
+    return Answer(latitude, longitude, precision, shown, None, province, *told)
 
 
 _ARCGIS: Mapping[str, Precision] = {
@@ -255,7 +268,8 @@ def _read_arcgis(latitude: float, longitude: float, found: Any) -> Answer | None
     score = found.raw.get("score")
     confidence = None if score is None else float(score) / 100
     province = _province(parts.get("Country"), parts.get("RegionAbbr") or parts.get("Region"))
-    return Answer(latitude, longitude, precision, str(found.address or ""), confidence, province)
+    shown, told = str(found.address or ""), _told_parts(parts, "AddNum", "StName")
+    return Answer(latitude, longitude, precision, shown, confidence, province, *told)
 
 
 def _read_google(latitude: float, longitude: float, found: Any) -> Answer | None:
@@ -284,7 +298,9 @@ def _read_google(latitude: float, longitude: float, found: Any) -> Answer | None
     region = parts.get("administrative_area_level_1", {}).get("short_name")
     province = _province(parts.get("country", {}).get("short_name"), region)
     confidence = 0.5 if raw.get("partial_match") else None
-    return Answer(latitude, longitude, precision, shown, confidence, province)
+    names = {kind: part.get("long_name") for kind, part in parts.items()}
+    told = _told_parts(names, "street_number", "route")
+    return Answer(latitude, longitude, precision, shown, confidence, province, *told)
 
 
 def _read_opencage(latitude: float, longitude: float, found: Any) -> Answer | None:
@@ -302,7 +318,8 @@ def _read_opencage(latitude: float, longitude: float, found: Any) -> Answer | No
     # 1 to 10 by the size of the place's box; 0: unknown
     confidence = float(told) / 10 if told else None
     province = _province(parts.get("country_code"), parts.get("state_code") or parts.get("state"))
-    return Answer(latitude, longitude, precision, str(found.address or ""), confidence, province)
+    shown, told = str(found.address or ""), _told_parts(parts, "house_number", "road")
+    return Answer(latitude, longitude, precision, shown, confidence, province, *told)
 
 
 def _read_offline(latitude: float, longitude: float, found: Any) -> Answer:
@@ -328,6 +345,11 @@ def _by_kind(kind: str, postal_code: str) -> Precision | None:
 def _by_code(postal_code: str) -> Precision | None:
     length = len(postal_code.replace(" ", ""))
     return {6: Precision.POSTAL_CODE, 3: Precision.FSA}.get(length)
+
+
+def _told_parts(parts: Raw, house: str, street: str) -> tuple[str, str]:
+    """The number of the house and the name of the street, by the service's names for them."""
+    return str(parts.get(house) or ""), str(parts.get(street) or "")
 
 
 def _province(country: object, region: object) -> str | None:
@@ -360,7 +382,17 @@ _USES: Mapping[
     "photon": (_line, {"language": "en"}, _read_photon),
     "arcgis": (
         _line,
-        {"out_fields": ["Addr_type", "Postal", "RegionAbbr", "Region", "Country"]},
+        {
+            "out_fields": [
+                "Addr_type",
+                "AddNum",
+                "StName",
+                "Postal",
+                "RegionAbbr",
+                "Region",
+                "Country",
+            ]
+        },
         _read_arcgis,
     ),
     "google": (_line, {"region": "ca"}, _read_google),

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from rets_pipeline.geocoding.addresses import normalize
-from rets_pipeline.geocoding.answers import AddressFault, Answer, ProviderFault, confidence_in
+from rets_pipeline.geocoding.answers import (
+    AddressFault,
+    Answer,
+    Precision,
+    ProviderFault,
+    confidence_in,
+    precision_in,
+)
 from rets_pipeline.geocoding.providers import Provider
 from rets_pipeline.settings import AddressSettings, GeocoderSettings, SettingsError
 from rets_pipeline_tests.geocoding.geocoder_server import (
@@ -62,6 +69,7 @@ def test_nominatim_is_asked_for_the_parts_of_an_address(
     assert found == Answer(
         49.28, -123.11, "rooftop",  # type: ignore[arg-type]
         "1255, Main Street West, Vancouver, British Columbia, V6B 1A1, Canada", None, "BC",
+        "1255", "Main Street West",
     )  # fmt: skip
     (asked,) = geocoder.asked
     assert asked.path == "/search"
@@ -83,12 +91,19 @@ def test_the_user_agent_is_a_setting(geocoder: GeocoderServer) -> None:
     assert geocoder.asked[0].headers["user-agent"] == "our-site (ops@example.com)"
 
 
-def google(location_type: str, *kinds: str, **more: Any) -> dict[str, Any]:
+def google(
+    location_type: str, *kinds: str, route: str = "", street_number: str = "", **more: Any
+) -> dict[str, Any]:
+    names = {"route": route, "street_number": street_number}
     parts = [
         {"short_name": "BC", "types": ["administrative_area_level_1", "political"]},
         {"short_name": "CA", "types": ["country", "political"]},
         {"short_name": "V6B 1A1" if "postal_code" in kinds else "V6B", "types": ["postal_code"]},
-        *({"short_name": "x", "types": [kind]} for kind in kinds if kind != "postal_code"),
+        *(
+            {"short_name": "x", "long_name": names.get(kind, ""), "types": [kind]}
+            for kind in kinds
+            if kind != "postal_code"
+        ),
     ]
     place = {
         "formatted_address": "1255 Main St W, Vancouver, BC",
@@ -191,6 +206,62 @@ def test_how_near_an_answer_is(
     if found is not None:
         assert (found.latitude, found.longitude, found.province) == (49.28, -123.11, "BC")
         assert 0 <= confidence_in(found, ADDRESS) <= 1
+
+
+OTHERS: dict[str, list[Any]] = {
+    "nominatim": [
+        [house(49.28, -123.11, address={"house_number": "7"})],
+        [house(49.28, -123.11, address={"road": "Another Road"})],
+    ],
+    "photon": [
+        photon(type="house", housenumber="7", street="Main Street"),
+        photon(type="street", name="Another Road"),
+    ],
+    "arcgis": [
+        arcgis("PointAddress", AddNum="7", StName="Main"),
+        arcgis("PointAddress", AddNum="1255", StName="Another"),
+    ],
+    "google": [
+        google("ROOFTOP", "street_number", "route", street_number="7", route="Main Street West"),
+        google("ROOFTOP", "street_number", "route", street_number="1255", route="Another Road"),
+    ],
+    "opencage": [
+        opencage("building", house_number="7", road="Main Street West"),
+        opencage("building", house_number="1255", road="Another Road"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "documents"), OTHERS.items(), ids=OTHERS)
+def test_another_house_is_less_exact_and_another_street_still_less(
+    geocoder: GeocoderServer, opens: Opens, name: str, documents: list[Any]
+) -> None:
+    geocoder.replies = [Reply(document) for document in documents]
+    found = [opens(name).ask(ADDRESS) for _ in documents]
+    assert [answer and answer.precision.value for answer in found] == ["street", "city"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "house_told", "street_told", "precision"),
+    [
+        ("12 Main St", "12", "Main Street / Rue Main", "rooftop"),
+        ("12 Main St", "10-14", "Main Street", "rooftop"),
+        ("12 Main St", "12A", "", "rooftop"),
+        ("12 Main St", "The Manor", "", "rooftop"),
+        ("12 Main St", "10;14;16", "", "street"),
+        ("Main St", "12", "Main Street", "street"),
+        ("12 McDonald Rd", "12", "Mc Donald Road", "rooftop"),
+        ("12 Laurier Ave", "12", "Avenue Wilfrid-Laurier", "rooftop"),
+        ("12 County Rd 5", "12", "County Road 5", "rooftop"),
+        ("12 County Rd 5", "12", "County Road 6", "city"),
+        ("12 Main St", "12", "Second Street", "city"),
+    ],
+)
+def test_spellings_of_a_house_and_a_street(
+    asked: str, house_told: str, street_told: str, precision: str
+) -> None:
+    answer = Answer(49.28, -123.11, Precision.ROOFTOP, "", house=house_told, street=street_told)
+    assert precision_in(answer, normalize(street_address=asked)).value == precision
 
 
 def test_what_providers_say_of_their_answers(geocoder: GeocoderServer, opens: Opens) -> None:

@@ -58,10 +58,15 @@ def place(number: int = 1255, **more: Any) -> dict[str, Any]:
     }
 
 
+def asked_for(query: dict[str, str]) -> dict[str, str]:
+    """The number of the house that our server was asked for, as a part of its answer."""
+    return {"house_number": query["street"].split()[0]}
+
+
 @pytest.fixture
 def geocoder() -> Iterator[GeocoderServer]:
     with geocoder_server() as found:
-        found.fallback = lambda query: Reply([house(*HERE)])
+        found.fallback = lambda query: Reply([house(*HERE, address=asked_for(query))])
         yield found
 
 
@@ -239,7 +244,7 @@ def test_another_address_gets_other_coordinates(board: Board) -> None:
     board.run()
     board.publish(_1=place(99))
     assert board.where() == (None, None, None, None), "those of the old address are not right"
-    board.geocoder.replies = [Reply([house(49.25, -123.1)])]
+    board.geocoder.replies = [Reply([house(49.25, -123.1, address={"house_number": "99"})])]
     assert board.run().located == 1
     assert board.where() == (49.25, -123.1, "nominatim", "rooftop")
     board.publish(_1=place())
@@ -459,6 +464,21 @@ def test_the_chain_ends_at_a_street_and_keeps_the_best(board: Board) -> None:
     assert counts.requests == 3
     assert board.where("1")[2:] == ("offline", "fsa")
     assert board.where("2")[2:] == ("nominatim", "street")
+
+
+def test_another_house_is_not_the_one_that_was_asked_for(board: Board) -> None:
+    board.publish(_1=place(1255), _2=place(1257))
+    other = {"house_number": "7", "road": "Another Road"}
+    told = {"street": "Main St", "housenumber": "1255", "countrycode": "CA", "state": "BC"}
+    photon = {"geometry": {"type": "Point", "coordinates": [-123.1, 49.27]}, "properties": told}
+    board.geocoder.fallback = lambda query: (
+        Reply({"features": [photon]}) if "q" in query else Reply([house(*HERE, address=other)])
+        if query["street"].startswith("1255") else Reply([house(*HERE)])
+    )  # fmt: skip
+    feed = board.feed(board.nominatim(), board.photon())
+    assert board.run(feed).answered == {"nominatim": 2, "photon": 1}
+    assert board.where("1") == (49.27, -123.1, "photon", "rooftop")
+    assert board.where("2") == (*HERE, "nominatim", "street"), "the street suffices"
 
 
 def test_an_address_without_a_street_costs_no_request(one_board: Board) -> None:
