@@ -84,6 +84,11 @@ def rest(faults: int) -> timedelta:
     return min(_LONGEST_REST, _FIRST_REST * (1 << min(max(faults, 1) - 1, 16)))
 
 
+def is_open(answers: Iterable[Remembered]) -> bool:
+    """Whether a geocoder has yet to say if there is such a place: the last time it failed."""
+    return any(answer.state == State.FAILED for answer in answers)
+
+
 def best(answers: Iterable[R], order: Sequence[str]) -> R | None:
     """The most exact answer; of equals that of the geocoder that the feed names first."""
     found = [answer for answer in answers if answer.state == State.FOUND and answer.precision]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +33,13 @@ from geopy.geocoders import ArcGIS, GoogleV3, Nominatim, OpenCage, Photon
 
 from rets_pipeline import __version__
 from rets_pipeline.geocoding.addresses import Address
-from rets_pipeline.geocoding.answers import AddressFault, Answer, Precision, ProviderFault
+from rets_pipeline.geocoding.answers import (
+    AddressFault,
+    Answer,
+    Precision,
+    ProviderFault,
+    precision_in,
+)
 from rets_pipeline.geocoding.http import KEY, Http
 from rets_pipeline.geocoding.offline import Offline
 from rets_pipeline.geocoding.provinces import province_code
@@ -43,6 +50,8 @@ Raw = Mapping[str, Any]
 _UNTIL_TOMORROW = timedelta(days=1)
 #: that a service may ask for
 _LONGEST_REST = timedelta(days=7)
+#: characters of what a service matched that are kept
+_LONGEST_TEXT = 1_000
 
 
 class Provider:
@@ -91,16 +100,21 @@ class Provider:
         time.sleep(max(0.0, self._first_at - time.monotonic()))
         try:
             found = self._geocode(self._query(address), **self._options)
-            return None if found is None else self._read(found.latitude, found.longitude, found)
+            answer = None if found is None else self._read(found.latitude, found.longitude, found)
+            return answer and replace(
+                answer,
+                precision=precision_in(answer, address),
+                matched_text=_printable(answer.matched_text),
+            )
         except GeocoderQueryError:
             return None  # it does not understand the address
         except GeocoderRateLimited as fault:
-            seconds = fault.retry_after
-            rest = None if seconds is None else min(timedelta(seconds=seconds), _LONGEST_REST)
-            raise ProviderFault("asks for fewer requests (HTTP 429)", rest) from None
+            raise ProviderFault(
+                "asks for fewer requests (HTTP 429)", _rest(fault.retry_after)
+            ) from None
         except GeocoderServiceError as fault:
             raise _told(fault) from None
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
             raise AddressFault("the answer is not as documented") from None
 
     def _geocoder(self, settings: GeocoderSettings, addresses: AddressSettings) -> Any:
@@ -121,6 +135,13 @@ class Provider:
         return _GEOCODERS[settings.name](**options)
 
 
+def _rest(seconds: float | None) -> timedelta | None:
+    """What ``Retry-After`` asks for, which may be any number, within what is done."""
+    if seconds is None:
+        return None
+    return timedelta(seconds=min(max(seconds, 0), _LONGEST_REST.total_seconds()))
+
+
 def _told(fault: GeocoderServiceError) -> Exception:
     """In words of ours: geopy's may quote what the service said, and what it was asked."""
     if isinstance(fault, GeocoderQuotaExceeded):
@@ -134,6 +155,11 @@ def _told(fault: GeocoderServiceError) -> Exception:
     if isinstance(fault, GeocoderParseError):
         return AddressFault("the answer is not JSON")
     return AddressFault("an error of the service")
+
+
+def _printable(text: str) -> str:
+    """Text of a service's as every database and terminal takes it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_TEXT])
 
 
 class _Google(GoogleV3):  # type: ignore[misc]  # geopy is not typed
@@ -196,7 +222,8 @@ def _read_nominatim(latitude: float, longitude: float, found: Any) -> Answer | N
     province = _province(
         parts.get("country_code"), parts.get("ISO3166-2-lvl4") or parts.get("state")
     )
-    return Answer(latitude, longitude, precision, str(found.address or ""), None, province)
+    shown, told = str(found.address or ""), _told_parts(parts, "house_number", "road")
+    return Answer(latitude, longitude, precision, shown, None, province, *told)
 
 
 def _read_photon(latitude: float, longitude: float, found: Any) -> Answer | None:
@@ -212,7 +239,9 @@ def _read_photon(latitude: float, longitude: float, found: Any) -> Answer | None
     if precision is None:
         return None
     province = _province(parts.get("countrycode"), parts.get("state"))
-    return Answer(latitude, longitude, precision, str(found.address or ""), None, province)
+    street = "street" if parts.get("street") or parts.get("type") != "street" else "name"
+    shown, told = str(found.address or ""), _told_parts(parts, "housenumber", street)
+    return Answer(latitude, longitude, precision, shown, None, province, *told)
 
 
 _ARCGIS: Mapping[str, Precision] = {
@@ -239,7 +268,8 @@ def _read_arcgis(latitude: float, longitude: float, found: Any) -> Answer | None
     score = found.raw.get("score")
     confidence = None if score is None else float(score) / 100
     province = _province(parts.get("Country"), parts.get("RegionAbbr") or parts.get("Region"))
-    return Answer(latitude, longitude, precision, str(found.address or ""), confidence, province)
+    shown, told = str(found.address or ""), _told_parts(parts, "AddNum", "StName")
+    return Answer(latitude, longitude, precision, shown, confidence, province, *told)
 
 
 def _read_google(latitude: float, longitude: float, found: Any) -> Answer | None:
@@ -268,7 +298,9 @@ def _read_google(latitude: float, longitude: float, found: Any) -> Answer | None
     region = parts.get("administrative_area_level_1", {}).get("short_name")
     province = _province(parts.get("country", {}).get("short_name"), region)
     confidence = 0.5 if raw.get("partial_match") else None
-    return Answer(latitude, longitude, precision, shown, confidence, province)
+    names = {kind: part.get("long_name") for kind, part in parts.items()}
+    told = _told_parts(names, "street_number", "route")
+    return Answer(latitude, longitude, precision, shown, confidence, province, *told)
 
 
 def _read_opencage(latitude: float, longitude: float, found: Any) -> Answer | None:
@@ -286,7 +318,8 @@ def _read_opencage(latitude: float, longitude: float, found: Any) -> Answer | No
     # 1 to 10 by the size of the place's box; 0: unknown
     confidence = float(told) / 10 if told else None
     province = _province(parts.get("country_code"), parts.get("state_code") or parts.get("state"))
-    return Answer(latitude, longitude, precision, str(found.address or ""), confidence, province)
+    shown, told = str(found.address or ""), _told_parts(parts, "house_number", "road")
+    return Answer(latitude, longitude, precision, shown, confidence, province, *told)
 
 
 def _read_offline(latitude: float, longitude: float, found: Any) -> Answer:
@@ -314,11 +347,18 @@ def _by_code(postal_code: str) -> Precision | None:
     return {6: Precision.POSTAL_CODE, 3: Precision.FSA}.get(length)
 
 
+def _told_parts(parts: Raw, house: str, street: str) -> tuple[str, str]:
+    """The number of the house and the name of the street, by the service's names for them."""
+    return str(parts.get(house) or ""), str(parts.get(street) or "")
+
+
 def _province(country: object, region: object) -> str | None:
-    """Two letters; empty: outside Canada, or a region that Canada has not; None: not told."""
+    """Two letters; empty: outside Canada; None: not told, or in words that are unknown here."""
     if country is not None and str(country).lower() not in ("ca", "can", "canada"):
         return ""
-    return None if region is None else province_code(str(region)) or ""
+    code = None if region is None else province_code(str(region))
+    # Without a country, a region that is none of Canada's is one of another country.
+    return "" if code is None and country is None and region is not None else code
 
 
 _GEOCODERS: Mapping[str, Callable[..., Any]] = {
@@ -339,10 +379,20 @@ _USES: Mapping[
     ],
 ] = {
     "nominatim": (_structured, {"addressdetails": True, "country_codes": "ca"}, _read_nominatim),
-    "photon": (_line, {}, _read_photon),
+    "photon": (_line, {"language": "en"}, _read_photon),
     "arcgis": (
         _line,
-        {"out_fields": ["Addr_type", "Postal", "RegionAbbr", "Region", "Country"]},
+        {
+            "out_fields": [
+                "Addr_type",
+                "AddNum",
+                "StName",
+                "Postal",
+                "RegionAbbr",
+                "Region",
+                "Country",
+            ]
+        },
         _read_arcgis,
     ),
     "google": (_line, {"region": "ca"}, _read_google),

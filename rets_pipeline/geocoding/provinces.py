@@ -81,9 +81,18 @@ def province_code(text: str | None) -> str | None:
     """The two letters of a province or territory.
 
     Args:
-        text: its name in English or French, or the letters, also as ISO 3166-2 (``CA-BC``).
+        text: its name in English or French, or the letters, also as ISO 3166-2 (``CA-BC``);
+            OpenStreetMap writes both names of some: ``New Brunswick / Nouveau-Brunswick``.
 
     Returns:
         None: it is not one of Canada's.
     """
-    return NAMES.get(fold(text or "").removeprefix("ca "))
+    whole = _code(text or "")
+    codes = (
+        {whole} if whole else {code for part in (text or "").split("/") if (code := _code(part))}
+    )
+    return codes.pop() if len(codes) == 1 else None
+
+
+def _code(name: str) -> str | None:
+    return NAMES.get(fold(name).removeprefix("ca "))

@@ -67,7 +67,8 @@ class AddressCounts:
         not_found: answers that there is no such place.
         refused: answers that cannot be right.
         failed: requests without an answer.
-        rejudged: coordinates and answers with another verdict, since the settings have changed.
+        rejudged: coordinates and answers with another verdict, since the settings have changed,
+            and listings whose address has another hash, since it is normalized in another way.
         removed: listings that are gone.
         left: listings to look at, and addresses to ask for, in the next run.
         answered: answers that were believed, by geocoder.
@@ -275,7 +276,9 @@ class _Chain:
             if time.monotonic() >= self._deadline:
                 break
             if address.hash != key:
-                continue  # the listing has changed since it was looked at: the next run sees it
+                # The listing has changed since it was looked at, or its address is normalized in
+                # another way and there was no time yet to judge it again: the next run does.
+                continue
             self._counts.addresses += 1
             requests = self._counts.requests
             for answer in self._ask_for(address, remembered[key]):
@@ -296,9 +299,10 @@ class _Chain:
             best[key] = policy.best(remembered[key].values(), self._order)
             self._count_progress(before, best[key])
         if best:
+            unknown = {key for key in best if policy.is_open(remembered[key].values())}
             with transaction(self._connection):
                 given = [answer for some in unwritten.values() for answer in some]
-                addresses.record_answers(self._connection, given, best)
+                addresses.record_answers(self._connection, given, best, unknown)
 
     def _count_progress(self, before: Answer | None, now: Answer | None) -> None:
         if now is None:
@@ -333,10 +337,11 @@ class _Chain:
             return None
         except AddressFault as fault:
             self._fault(provider, str(fault))
-            attempts = (before.attempts if before and before.state == State.FAILED else 0) + 1
-            return self._answer(
+            attempts = (before.attempts if before else 0) + 1
+            failed = self._answer(
                 provider, address, State.FAILED, reason=str(fault), attempts=attempts
             )
+            return _kept(before, failed)
         self._works(provider)
         if found is None:
             self._counts.not_found += 1
@@ -356,12 +361,13 @@ class _Chain:
             text=found.matched_text,
             reason=reason,
         )
-        return replace(  # a refused place, too: it may be believed by other settings
+        answer = replace(  # a refused place, too: it may be believed by other settings
             answer,
             latitude=found.latitude,
             longitude=found.longitude,
             confidence=confidence_in(found, address),
         )
+        return answer if reason is None else _kept(before, answer)
 
     def _answer(
         self,
@@ -424,7 +430,8 @@ class _Chain:
         faults, until = before.faults + 1, before.resting_until
         rests = faults if at_once else faults - policy.FAULTS_IN_A_ROW + 1
         if rests > 0:
-            rest = policy.rest(rests) if rest is None else rest
+            # A service that asks for less, or for nothing, would be asked in vain all day.
+            rest = max(policy.rest(rests), rest or timedelta(0))
             until = _now() + rest
             logger.warning(
                 "feed %s: geocoder %s: %s; it is not asked again for %s",
@@ -436,6 +443,13 @@ class _Chain:
         self._standing[provider.name] = now
         with transaction(self._connection):
             addresses.record_standing(self._connection, provider.name, now)
+
+
+def _kept(before: Answer | None, now: Answer) -> Answer:
+    """A place that was believed still is, when asking for a better one brought none."""
+    if before is None or before.state != State.FOUND:
+        return now
+    return replace(before, reason=now.reason, attempts=now.attempts, next_attempt=now.next_attempt)
 
 
 def _is_askable(standing: Standing | None, daily_requests: int, now: datetime) -> bool:

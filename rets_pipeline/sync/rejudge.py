@@ -3,6 +3,9 @@
 What belongs here: finding that out, and the verdicts that change. What does not: the rules
 (``geocoding.judge``), and asking for what is refused now (``addresses``).
 
+Another version of the program may normalize addresses in another way. Then they have other hashes,
+under which nothing is known yet: the listings get theirs here, or nobody would ask for them.
+
 Geocoders' answers are shared by all feeds. They are judged by the settings of the feed whose
 settings changed last, or that asked for them.
 """
@@ -32,7 +35,10 @@ _ROWS = 500
 
 def settings_of(feed: FeedConfig) -> str:
     """What the verdicts on a feed's coordinates depend on."""
-    return f"{feed.addresses.kilometres:g} km, {feed.addresses.rural_kilometres:g} km rural"
+    settings = feed.addresses
+    # The hash of no address at all tells one way to normalize from another.
+    way = Address().hash[:8]
+    return f"{settings.kilometres:g} km, {settings.rural_kilometres:g} km rural, hashes {way}"
 
 
 def is_due(connection: sa.Connection, feed: FeedConfig) -> bool:
@@ -50,7 +56,8 @@ def judged_again(mirror: Mirror, connection: sa.Connection, deadline: float) -> 
         deadline: by the monotonic clock.
 
     Returns:
-        How many coordinates of payloads, and answers of geocoders, have another verdict now.
+        How many coordinates of payloads, and answers of geocoders, have another verdict now; with
+        the listings whose address has another hash.
     """
     feed, wanted = mirror.feed.name, settings_of(mirror.feed)
     with transaction(connection):
@@ -76,45 +83,48 @@ def judged_again(mirror: Mirror, connection: sa.Connection, deadline: float) -> 
 
 
 def _listings(connection: sa.Connection, feed: FeedConfig, rows: Sequence[LookedAt]) -> int:
-    """The coordinates in payloads."""
+    """The hashes of addresses, and the coordinates in payloads."""
     changed, texts = [], {}
     for row in rows:
-        listing = row.listing
-        if listing.latitude is None or listing.longitude is None:
-            continue
+        listing, state, reason = row.listing, row.payload_coordinates, row.reason
         address = normalize(**listing.address)
-        point = float(listing.latitude), float(listing.longitude)
-        reason = judge.objection(*point, address, feed.addresses)
-        if reason != row.reason:
+        if listing.latitude is not None and listing.longitude is not None:
+            point = float(listing.latitude), float(listing.longitude)
+            reason = judge.objection(*point, address, feed.addresses)
             state = "refused" if reason else "accepted"
+        if (address.hash, reason) != (row.address_hash, row.reason):
             changed.append(
                 {
                     "listing_key": listing.listing_key,
                     "seen": listing.seen,
-                    "address_hash": row.address_hash,
+                    "address_hash": address.hash,
                     "payload_coordinates": state,
                     "reason": reason,
                 }
             )
-            if reason:
-                texts[row.address_hash] = address.text
+            if state != "accepted":
+                texts[address.hash] = address.text
     addresses.record_listings(connection, feed.name, changed, texts)
     return len(changed)
 
 
 def _answers(connection: sa.Connection, feed: FeedConfig, rows: Sequence[LookedAt]) -> int:
     """The answers of geocoders to the addresses of those listings."""
-    asked = {row.address_hash: normalize(**row.listing.address) for row in rows}
+    found = [normalize(**row.listing.address) for row in rows]
+    asked = {address.hash: address for address in found}
     order = [geocoder.name for geocoder in feed.addresses.geocoders]
     changed: list[Answer] = []
     best: dict[str, Answer | None] = {}
+    unknown: set[str] = set()
     for key, known in addresses.answers(connection, sorted(asked)).items():
         again = [_again(answer, asked[key], feed.addresses) for answer in known.values()]
         new = [answer for answer in again if answer != known[answer.provider]]
         if new:
             changed += new
             best[key] = policy.best(again, order)
-    addresses.record_answers(connection, changed, best)
+            if policy.is_open(again):
+                unknown.add(key)
+    addresses.record_answers(connection, changed, best, unknown)
     return len(changed)
 
 

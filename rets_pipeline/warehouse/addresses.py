@@ -10,7 +10,7 @@ those of the address that it has now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -395,12 +395,16 @@ def answers(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, dict[
 
 
 def record_answers(
-    connection: sa.Connection, given: Iterable[Answer], best: Mapping[str, Answer | None]
+    connection: sa.Connection,
+    given: Iterable[Answer],
+    best: Mapping[str, Answer | None],
+    unknown: Collection[str],
 ) -> None:
     """Write answers, and which one counts for each address.
 
     Args:
-        best: by hash; None: no geocoder knows the place.
+        best: by hash; None: no geocoder has found the place.
+        unknown: hashes of which a geocoder has yet to say whether it knows the place.
     """
     names = [column.name for column in ledgers.geocode_answer.columns]
     bulk.upsert(
@@ -408,7 +412,10 @@ def record_answers(
         ledgers.geocode_answer,
         [{name: getattr(answer, name) for name in names} for answer in given],
     )
-    rows = [_best_row(key, answer) for key, answer in sorted(best.items())]
+    rows = [
+        _best_row(key, answer, "pending" if key in unknown else "not_found")
+        for key, answer in sorted(best.items())
+    ]
     # In the order of the hashes: runs of other feeds may write the same ones.
     bulk.update(connection, tables.geocode, "address_hash", rows, {}, {})
 
@@ -492,7 +499,7 @@ def _needed(
     )
 
 
-def _best_row(key: str, answer: Answer | None) -> dict[str, Any]:
+def _best_row(key: str, answer: Answer | None, otherwise: str) -> dict[str, Any]:
     return {
         "address_hash": key,
         "latitude": answer.latitude if answer else None,
@@ -502,7 +509,7 @@ def _best_row(key: str, answer: Answer | None) -> dict[str, Any]:
         "confidence": answer.confidence if answer else None,
         "matched_text": answer.matched_text if answer else None,
         "geocoded_at": answer.answered_at if answer else None,
-        "state": "found" if answer else "not_found",
+        "state": "found" if answer else otherwise,
     }
 
 

@@ -71,7 +71,12 @@ class MoodyGeocoder:
             return self._random.choice(_BAD_MOODS)
         place = tuple(query[part].casefold() for part in ("street", "city", "postalcode"))
         self.helped[place] += 1
-        where = house(*self.point(query["postalcode"]), address={"ISO3166-2-lvl4": query["state"]})
+        here = {
+            "ISO3166-2-lvl4": query["state"],
+            "house_number": query["street"].split()[0],
+            "road": query["street"],
+        }
+        where = house(*self.point(query["postalcode"]), address=here)
         return Reply([where], seconds=seconds)
 
 

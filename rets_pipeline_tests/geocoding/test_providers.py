@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from rets_pipeline.geocoding.addresses import normalize
-from rets_pipeline.geocoding.answers import AddressFault, Answer, ProviderFault, confidence_in
+from rets_pipeline.geocoding.answers import (
+    AddressFault,
+    Answer,
+    Precision,
+    ProviderFault,
+    confidence_in,
+    precision_in,
+)
 from rets_pipeline.geocoding.providers import Provider
 from rets_pipeline.settings import AddressSettings, GeocoderSettings, SettingsError
 from rets_pipeline_tests.geocoding.geocoder_server import (
@@ -62,6 +69,7 @@ def test_nominatim_is_asked_for_the_parts_of_an_address(
     assert found == Answer(
         49.28, -123.11, "rooftop",  # type: ignore[arg-type]
         "1255, Main Street West, Vancouver, British Columbia, V6B 1A1, Canada", None, "BC",
+        "1255", "Main Street West",
     )  # fmt: skip
     (asked,) = geocoder.asked
     assert asked.path == "/search"
@@ -83,12 +91,19 @@ def test_the_user_agent_is_a_setting(geocoder: GeocoderServer) -> None:
     assert geocoder.asked[0].headers["user-agent"] == "our-site (ops@example.com)"
 
 
-def google(location_type: str, *kinds: str, **more: Any) -> dict[str, Any]:
+def google(
+    location_type: str, *kinds: str, route: str = "", street_number: str = "", **more: Any
+) -> dict[str, Any]:
+    names = {"route": route, "street_number": street_number}
     parts = [
         {"short_name": "BC", "types": ["administrative_area_level_1", "political"]},
         {"short_name": "CA", "types": ["country", "political"]},
         {"short_name": "V6B 1A1" if "postal_code" in kinds else "V6B", "types": ["postal_code"]},
-        *({"short_name": "x", "types": [kind]} for kind in kinds if kind != "postal_code"),
+        *(
+            {"short_name": "x", "long_name": names.get(kind, ""), "types": [kind]}
+            for kind in kinds
+            if kind != "postal_code"
+        ),
     ]
     place = {
         "formatted_address": "1255 Main St W, Vancouver, BC",
@@ -193,6 +208,62 @@ def test_how_near_an_answer_is(
         assert 0 <= confidence_in(found, ADDRESS) <= 1
 
 
+OTHERS: dict[str, list[Any]] = {
+    "nominatim": [
+        [house(49.28, -123.11, address={"house_number": "7"})],
+        [house(49.28, -123.11, address={"road": "Another Road"})],
+    ],
+    "photon": [
+        photon(type="house", housenumber="7", street="Main Street"),
+        photon(type="street", name="Another Road"),
+    ],
+    "arcgis": [
+        arcgis("PointAddress", AddNum="7", StName="Main"),
+        arcgis("PointAddress", AddNum="1255", StName="Another"),
+    ],
+    "google": [
+        google("ROOFTOP", "street_number", "route", street_number="7", route="Main Street West"),
+        google("ROOFTOP", "street_number", "route", street_number="1255", route="Another Road"),
+    ],
+    "opencage": [
+        opencage("building", house_number="7", road="Main Street West"),
+        opencage("building", house_number="1255", road="Another Road"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "documents"), OTHERS.items(), ids=OTHERS)
+def test_another_house_is_less_exact_and_another_street_still_less(
+    geocoder: GeocoderServer, opens: Opens, name: str, documents: list[Any]
+) -> None:
+    geocoder.replies = [Reply(document) for document in documents]
+    found = [opens(name).ask(ADDRESS) for _ in documents]
+    assert [answer and answer.precision.value for answer in found] == ["street", "city"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "house_told", "street_told", "precision"),
+    [
+        ("12 Main St", "12", "Main Street / Rue Main", "rooftop"),
+        ("12 Main St", "10-14", "Main Street", "rooftop"),
+        ("12 Main St", "12A", "", "rooftop"),
+        ("12 Main St", "The Manor", "", "rooftop"),
+        ("12 Main St", "10;14;16", "", "street"),
+        ("Main St", "12", "Main Street", "street"),
+        ("12 McDonald Rd", "12", "Mc Donald Road", "rooftop"),
+        ("12 Laurier Ave", "12", "Avenue Wilfrid-Laurier", "rooftop"),
+        ("12 County Rd 5", "12", "County Road 5", "rooftop"),
+        ("12 County Rd 5", "12", "County Road 6", "city"),
+        ("12 Main St", "12", "Second Street", "city"),
+    ],
+)
+def test_spellings_of_a_house_and_a_street(
+    asked: str, house_told: str, street_told: str, precision: str
+) -> None:
+    answer = Answer(49.28, -123.11, Precision.ROOFTOP, "", house=house_told, street=street_told)
+    assert precision_in(answer, normalize(street_address=asked)).value == precision
+
+
 def test_what_providers_say_of_their_answers(geocoder: GeocoderServer, opens: Opens) -> None:
     geocoder.replies = [
         Reply(arcgis("PointAddress")),
@@ -208,6 +279,47 @@ def test_what_providers_say_of_their_answers(geocoder: GeocoderServer, opens: Op
     assert [answer and answer.province for answer in found] == ["BC", "BC", "BC", "BC", "", "AB"]
 
 
+def test_a_text_that_no_database_takes_is_made_printable(
+    geocoder: GeocoderServer, opens: Opens
+) -> None:
+    texts = [
+        "1255\x00 Main",
+        "1255\ud800 Main",
+        "1255\n\x1b[2J Main",
+        "Rue de l’Église",
+        "x" * 5000,
+    ]
+    geocoder.replies = [Reply([house(49.28, -123.11, display_name=text)]) for text in texts]
+    found = [opens().ask(ADDRESS) for _ in texts]
+    assert [answer and answer.matched_text for answer in found] == [
+        "1255? Main", "1255? Main", "1255??[2J Main", "Rue de l’Église", "x" * 1000,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "province"),
+    [
+        ({"countrycode": "CA", "state": "New Brunswick / Nouveau-Brunswick"}, "NB"),
+        ({"countrycode": "CA", "state": "Nunavut / ᓄᓇᕗᑦ"}, "NU"),
+        ({"countrycode": None, "state": "Yukon / Territoire du Yukon"}, "YT"),
+        ({"countrycode": "CA", "state": "ᓄᓇᕗᑦ"}, None),
+        ({"countrycode": "CA", "state": "Alberta / Saskatchewan"}, None),
+        ({"countrycode": None, "state": "Washington"}, ""),
+        ({"countrycode": "US", "state": "New Brunswick"}, ""),
+        ({"countrycode": None, "state": None}, None),
+    ],
+)
+def test_in_which_province_a_place_lies(
+    geocoder: GeocoderServer, opens: Opens, told: dict[str, Any], province: str | None
+) -> None:
+    """Nobody knows, when Canada has a region by a name that is unknown here."""
+    geocoder.replies = [Reply(photon(type="city", **told))]
+    found = opens("photon").ask(ADDRESS)
+    assert found is not None
+    assert found.province == province
+    assert geocoder.asked[0].query["lang"] == "en"
+
+
 FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
     ("nominatim", Reply(status=429), ProviderFault, "fewer requests", None),
     (
@@ -216,6 +328,27 @@ FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
         ProviderFault,
         "fewer requests",
         timedelta(seconds=90),
+    ),
+    (
+        "nominatim",
+        Reply(status=429, headers={"Retry-After": "0"}),
+        ProviderFault,
+        "fewer requests",
+        timedelta(0),
+    ),
+    (
+        "nominatim",
+        Reply(status=429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+        ProviderFault,
+        "fewer requests",
+        timedelta(0),
+    ),
+    (
+        "nominatim",
+        Reply(status=429, headers={"Retry-After": "99999999999999"}),
+        ProviderFault,
+        "fewer requests",
+        timedelta(days=7),
     ),
     (
         "nominatim",
@@ -250,6 +383,7 @@ FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
         None,
     ),
     ("nominatim", Reply([{"lat": "here", "lon": "there"}]), AddressFault, "documented", None),
+    ("nominatim", Reply([{"lat": 10**400, "lon": 1}]), AddressFault, "documented", None),
     ("nominatim", Reply([1]), AddressFault, "documented", None),
     ("nominatim", Reply([], seconds=1.0), AddressFault, "in time", None),
     ("nominatim", Reply([1] * 100, drip=0.02), AddressFault, "in time", None),
@@ -262,7 +396,10 @@ FAULTS: list[tuple[str, Reply, type[Exception], str, timedelta | None]] = [
 @pytest.mark.parametrize(
     ("name", "reply", "kind", "reason", "rest"),
     FAULTS,
-    ids=[f"{name} {reply.status} {reason}" for name, reply, _, reason, _ in FAULTS],
+    ids=[
+        " ".join((name, str(reply.status), reason, *reply.headers.values()))
+        for name, reply, _, reason, _ in FAULTS
+    ],
 )
 def test_what_is_no_answer(
     geocoder: GeocoderServer,

@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from rets_pipeline.archive import Archive
+from rets_pipeline.geocoding import addresses as normalization
 from rets_pipeline.settings import FeedConfig
 from rets_pipeline.sync import addresses, quality, rejudge
 from rets_pipeline.sync.addresses import AddressCounts
@@ -57,10 +58,15 @@ def place(number: int = 1255, **more: Any) -> dict[str, Any]:
     }
 
 
+def asked_for(query: dict[str, str]) -> dict[str, str]:
+    """The number of the house that our server was asked for, as a part of its answer."""
+    return {"house_number": query["street"].split()[0]}
+
+
 @pytest.fixture
 def geocoder() -> Iterator[GeocoderServer]:
     with geocoder_server() as found:
-        found.fallback = lambda query: Reply([house(*HERE)])
+        found.fallback = lambda query: Reply([house(*HERE, address=asked_for(query))])
         yield found
 
 
@@ -238,7 +244,7 @@ def test_another_address_gets_other_coordinates(board: Board) -> None:
     board.run()
     board.publish(_1=place(99))
     assert board.where() == (None, None, None, None), "those of the old address are not right"
-    board.geocoder.replies = [Reply([house(49.25, -123.1)])]
+    board.geocoder.replies = [Reply([house(49.25, -123.1, address={"house_number": "99"})])]
     assert board.run().located == 1
     assert board.where() == (49.25, -123.1, "nominatim", "rooftop")
     board.publish(_1=place())
@@ -327,6 +333,28 @@ def test_verdicts_follow_the_settings_without_a_request(
     assert len(board.geocoder.asked) == requests + 1, "the third is asked for once"
 
 
+def test_addresses_that_are_normalized_in_another_way_are_looked_at_anew(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.publish(
+        _1=place(unit_number="1"), _2=place(unit_number="2"), _3=place(3),
+        _4=place(latitude=49.27, longitude=-123.1), _5=place(latitude=0, longitude=0),
+    )  # fmt: skip
+    board.geocoder.replies = [Reply([town(*HERE)])]
+    board.run()
+    assert board.backlog() == 0
+    before = set(rows(board.warehouse, sa.select(ledgers.address_sync.c.address_hash)))
+    monkeypatch.setattr(normalization, "_VERSION", "another")
+    assert board.backlog() == 1
+    counts = board.run()
+    assert (counts.rejudged, counts.addresses, counts.requests, counts.left) == (5, 2, 2, 0)
+    after = set(rows(board.warehouse, sa.select(ledgers.address_sync.c.address_hash)))
+    assert (len(after), before & after) == (2, set())
+    located_by = [board.where(key)[2] for key in "12345"]
+    assert located_by == ["nominatim", "nominatim", "nominatim", "payload", "nominatim"]
+    assert (board.run().rejudged, board.backlog()) == (0, 0)
+
+
 def test_what_is_not_known_is_asked_again_after_a_while(board: Board) -> None:
     board.publish(_1=place())
     board.geocoder.replies = [Reply([])]
@@ -354,6 +382,60 @@ def test_coarse_answers_improve_later(board: Board) -> None:
     board.pass_time(days=181)
     assert board.run(feed).improved == 1
     assert board.where()[2:] == ("nominatim", "street")
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason", "minutes"),
+    [
+        (Reply(status=500), "error of the service", 15),
+        (Reply([house(10, 10)]), "outside BC", 30 * 24 * 60),
+    ],
+    ids=["failed", "refused"],
+)
+def test_a_place_stays_when_a_better_answer_does_not_come(
+    board: Board, reply: Reply, reason: str, minutes: int
+) -> None:
+    feed = board.feed(board.nominatim())
+    board.publish(_1=place())
+    board.geocoder.replies = [Reply([town(*HERE)]), reply, reply, Reply([road(*HERE)])]
+    board.run(feed)
+    for times in (1, 2):
+        board.pass_time(days=181)
+        counts = board.run(feed)
+        assert counts.failed + counts.refused == counts.requests == 1
+        assert board.where() == (*HERE, "nominatim", "city")
+        answer = board.answers()["nominatim"]
+        assert (answer.state, answer.attempts) == ("found", times * counts.failed)
+        assert reason in answer.reason
+        wait = minutes * (times if counts.failed else 1)
+        soon = answer.next_attempt - datetime.now(UTC)
+        assert timedelta(0) <= timedelta(minutes=wait) - soon < timedelta(minutes=5)
+    board.pass_time(days=181)
+    assert board.run(feed).improved == 1
+    answer = board.answers()["nominatim"]
+    assert (answer.precision, answer.reason, answer.attempts) == ("street", None, 0)
+
+
+@pytest.mark.parametrize("letter", ["\x00", "\ud800"], ids=["zero", "surrogate"])
+def test_an_odd_character_in_an_answer_ends_no_run(board: Board, letter: str) -> None:
+    board.publish(_1=place(1), _2=place(2))
+    board.geocoder.replies = [Reply([house(*HERE, display_name=f"1 Main{letter}Street")])]
+    assert board.run().located == 2
+    texts = {row.matched_text for row in rows(board.warehouse, sa.select(tables.geocode))}
+    assert "1 Main?Street" in texts
+
+
+def test_a_place_that_could_not_be_asked_for_is_pending(board: Board) -> None:
+    """That it is not found, nobody has said."""
+    feed = board.feed(board.nominatim())
+    board.publish(_1=place())
+    board.geocoder.replies = [Reply(status=500), Reply([])]
+    states = []
+    for _ in range(2):
+        board.run(feed)
+        states += [row.state for row in rows(board.warehouse, sa.select(tables.geocode))]
+        board.pass_time(minutes=16)
+    assert states == ["pending", "not_found"]
 
 
 def test_a_geocoder_that_is_added_improves_what_there_is(board: Board) -> None:
@@ -384,6 +466,21 @@ def test_the_chain_ends_at_a_street_and_keeps_the_best(board: Board) -> None:
     assert board.where("2")[2:] == ("nominatim", "street")
 
 
+def test_another_house_is_not_the_one_that_was_asked_for(board: Board) -> None:
+    board.publish(_1=place(1255), _2=place(1257))
+    other = {"house_number": "7", "road": "Another Road"}
+    told = {"street": "Main St", "housenumber": "1255", "countrycode": "CA", "state": "BC"}
+    photon = {"geometry": {"type": "Point", "coordinates": [-123.1, 49.27]}, "properties": told}
+    board.geocoder.fallback = lambda query: (
+        Reply({"features": [photon]}) if "q" in query else Reply([house(*HERE, address=other)])
+        if query["street"].startswith("1255") else Reply([house(*HERE)])
+    )  # fmt: skip
+    feed = board.feed(board.nominatim(), board.photon())
+    assert board.run(feed).answered == {"nominatim": 2, "photon": 1}
+    assert board.where("1") == (49.27, -123.1, "photon", "rooftop")
+    assert board.where("2") == (*HERE, "nominatim", "street"), "the street suffices"
+
+
 def test_an_address_without_a_street_costs_no_request(one_board: Board) -> None:
     one_board.publish(_1=place() | {"street_number": None, "street_name": None}, _2={})
     counts = one_board.run()
@@ -400,20 +497,44 @@ def test_an_address_without_a_street_costs_no_request(one_board: Board) -> None:
 
 def test_too_many_requests(one_board: Board, caplog: pytest.LogCaptureFixture) -> None:
     one_board.publish(_1=place(1), _2=place(2), _3=place(3))
-    one_board.geocoder.replies = [Reply(status=429, headers={"Retry-After": "600"})]
+    one_board.geocoder.replies = [Reply(status=429, headers={"Retry-After": "1800"})]
     with caplog.at_level(logging.WARNING):
         counts = one_board.run()
-    assert "nominatim: asks for fewer requests (HTTP 429); it is not asked again for 0:10:00" in (
+    assert "nominatim: asks for fewer requests (HTTP 429); it is not asked again for 0:30:00" in (
         caplog.text
     )
     assert (counts.requests, counts.failed, counts.answered["offline"]) == (1, 1, 3)
     assert one_board.backlog() == 0
     assert one_board.run().requests == 0, "it is left alone, by later runs too"
-    one_board.pass_time(minutes=11)
+    one_board.pass_time(minutes=29)
+    assert one_board.run().requests == 0
+    one_board.pass_time(minutes=2)
     assert one_board.backlog() == 3
     counts = one_board.run()
     assert (counts.requests, counts.improved) == (3, 3)
     assert (one_board.standing().faults, one_board.standing().reason) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "minutes"),
+    [
+        ("0", 15),
+        ("-5", 15),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 15),
+        ("soon", 15),
+        ("99999999999999", 7 * 24 * 60),
+    ],
+)
+def test_any_time_that_a_geocoder_asks_for_is_a_rest(
+    one_board: Board, told: str, minutes: int
+) -> None:
+    one_board.publish(**{f"_{number}": place(number) for number in range(5)})
+    one_board.geocoder.fallback = lambda query: Reply(status=429, headers={"Retry-After": told})
+    counts = one_board.run()
+    assert (counts.requests, counts.answered["offline"]) == (1, 5)
+    assert one_board.run().requests == 0
+    rest = one_board.standing().resting_until - datetime.now(UTC)
+    assert timedelta(0) <= timedelta(minutes=minutes) - rest < timedelta(minutes=5)
 
 
 def test_a_geocoder_that_refuses_us_rests_longer_each_time(one_board: Board) -> None:
