@@ -30,7 +30,7 @@ _POSTAL_CODE = re.compile(r"([ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z])(\d[ABCEGHJ-
 _NUMBER = re.compile(r"\d+[a-z]?")
 _TWO_NUMBERS = re.compile(r"(#?)([\da-z]+)\s*[-–]\s*(\d+[a-z]?)")
 _WORD = re.compile(r"[^\s,;|]+")
-_DASH = re.compile(r"\s+[-–—]\s+")
+_DASH = re.compile(r"\s+[-–—]\s+(?=([^\W_]*))")
 #: a unit with the house behind it, and perhaps with the number of the street behind that
 _UNIT_AND_HOUSE = re.compile(r"#?[\da-z]+[-–](\d+[a-z]?(?:–\d+\w*)?)", re.IGNORECASE)
 #: ``10234 - 100``, which may be a house and a numbered street
@@ -190,7 +190,16 @@ def _read_words(words: list[str], unit: str) -> tuple[str, list[str]]:
 
 def _words_of(text: str) -> list[str]:
     """Numbers with a spaced dash between them are one word, with a dash that tells it."""
-    return _WORD.findall(_DASH.sub("–", re.sub(r"#\s+", "#", text)))
+    return _WORD.findall(_DASH.sub(_joint, re.sub(r"#\s+", "#", text)))
+
+
+def _joint(dash: re.Match[str]) -> str:
+    """For a dash: what stands between ``12 - 123``, ``Saint - Denis`` and ``St - Unit 12``."""
+    following = fold(dash[1])
+    if following[:1].isdigit():
+        return "–"
+    names = dash.string[dash.start() - 2 : dash.start()].isalpha() and following not in UNITS
+    return "-" if names and following else " "
 
 
 def _without_delivery(text: str) -> str:

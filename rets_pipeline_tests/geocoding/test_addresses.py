@@ -182,9 +182,13 @@ def test_what_is_asked_is_what_was_written() -> None:
     assert normalize().text == "Canada"
     for unit in (
         {"street_address": "UNIT 12 - 123 Saint - Denis St"},
+        {"street_address": "123 Saint-Denis St - Unit 12"},
+        {"street_address": "123 Saint-Denis St - Bsmt"},
+        {"street_address": "123 Saint-Denis St - #12"},
         {"street_number": "UNIT 12 - 123", "street_name": "Saint-Denis St - Unit 12"},
     ):
         assert normalize(**unit).line == "123 Saint-Denis St"
+    assert normalize(street_address="UNIT 12 - Main St").line == "Main St"
 
 
 _WORDS = st.sampled_from(
