@@ -16,6 +16,7 @@ middle of the town.
 from __future__ import annotations
 
 import importlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,14 +28,15 @@ from geopy.distance import great_circle
 from pypostalcode import PostalCodeDatabase
 
 from rets_pipeline.geocoding.provinces import BOXES, province_code
-from rets_pipeline.geocoding.words import place_name
+from rets_pipeline.geocoding.words import DIRECTIONS, PARTICLES, place_name
 
 #: how far a postal code of a town may lie from the middle of its area
 URBAN_CODE_KILOMETRES = 10.0
 #: and one of the country, whose areas are hundreds of kilometres wide
 RURAL_CODE_KILOMETRES = 500.0
 #: towns that got an area of their own since, of which the table knows only that of the country
-#: around them, a hundred kilometres away (GeoNames)
+#: around them, a hundred kilometres away; and towns whose areas bear only other names, or lie
+#: too far from them (GeoNames)
 _NEWER_TOWNS = {
     ("BC", "halfmoon bay"): (49.4932, -123.9090),
     ("BC", "sechelt"): (49.4670, -123.7563),
@@ -44,16 +46,29 @@ _NEWER_TOWNS = {
     ("MB", "dugald"): (49.8859, -96.8428),
     ("MB", "lorette"): (49.7392, -96.8723),
     ("MB", "oakbank"): (49.9391, -96.8424),
+    ("NB", "dieppe"): (46.0784, -64.6874),
     ("ON", "freelton"): (43.3949, -80.0205),
     ("ON", "midhurst"): (44.4438, -79.7318),
     ("ON", "millgrove"): (43.3611, -79.9588),
     ("ON", "minesing"): (44.4509, -79.8215),
     ("ON", "waterdown"): (43.3334, -79.8829),
+    ("QC", "laval"): (45.5700, -73.6920),
+    ("QC", "rouyn noranda"): (48.2399, -79.0288),
     ("QC", "sainte anne des plaines"): (45.7644, -73.8151),
+    ("QC", "sainte therese"): (45.6392, -73.8276),
     ("QC", "shannon"): (46.8803, -71.5146),
 }
 #: in the names of areas before a town's own
 _BEFORE_TOWNS = ("downtown", "central")
+#: and behind it: another word makes the name of another town, as in ``Richmond Hill``
+_BEHIND_TOWNS = DIRECTIONS.keys() | {
+    "central", "city", "extremities", "inner", "island", "lower", "mid", "northern", "outer",
+    "outskirts", "rcm", "township", "upper", "village",
+}  # fmt: skip
+#: in one town's name: of ``Saint-Basile-le-Grand`` the first word is another town
+_LINKS = PARTICLES | {"a", "aux", "en", "sur"}
+#: how far the areas of a town may lie from its middle; those of two towns lie further apart
+TOWN_KILOMETRES = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +104,26 @@ def area(code: str) -> Place | None:
 
 
 def town(name: str, province: str) -> Place | None:
-    """The middle of a town: the median of the areas that are named after it.
+    """The middle of a town: the median of the areas that are named after it, if it is one town.
 
     Args:
         name: folded or not.
         province: two letters; without it nothing is found, since towns share names.
     """
-    found = _towns().get((province, place_name(name)))
-    if not found:
+    key = (province, place_name(name))
+    whole, parts = _towns()[0].get(key, []), _towns()[1].get(key, [])
+    # Quarters are areas of the town, unless they lie elsewhere: then they are of another one.
+    middle = _middle(whole + parts) or _middle(whole)
+    return middle and Place(*middle, name, province)
+
+
+def _middle(areas: list[Place]) -> tuple[float, float] | None:
+    """None for areas of several towns, between which their middle would be."""
+    if not areas:
         return None
-    return Place(
-        median(place.latitude for place in found),
-        median(place.longitude for place in found),
-        name,
-        province,
-    )
+    middle = median(place.latitude for place in areas), median(place.longitude for place in areas)
+    away = max(kilometres(middle, (place.latitude, place.longitude)) for place in areas)
+    return middle if away <= TOWN_KILOMETRES else None
 
 
 def full_code(code: str) -> Place | None:
@@ -135,27 +155,57 @@ def _areas() -> dict[str, Place]:
     return found
 
 
+_Towns = dict[tuple[str, str], list[Place]]
+
+
 @cache
-def _towns() -> dict[tuple[str, str], list[Place]]:
-    found: dict[tuple[str, str], list[Place]] = defaultdict(list)
+def _towns() -> tuple[_Towns, _Towns]:
+    """The areas that bear a town's name, and those that only begin with it."""
+    whole: _Towns = defaultdict(list)
+    begun: _Towns = defaultdict(list)
     for code, place in _areas().items():
-        # The middle of an area of the country is in no town.
-        for name in set() if is_rural(code) else set(_names(place.name)):
-            found[place.province, name].append(place)
+        if is_rural(code):  # its middle is in no town
+            continue
+        for name in set(_whole_names(place.name)):
+            whole[place.province, name].append(place)
+        for name in _begun_names(place.name):
+            begun[place.province, name].append(place)
     for (province, name), (latitude, longitude) in _NEWER_TOWNS.items():
-        found[province, name] = [Place(latitude, longitude, name, province)]
-    return dict(found)
+        whole[province, name] = [Place(latitude, longitude, name, province)]
+        begun.pop((province, name), None)
+    return whole, begun
 
 
-def _names(text: str) -> Iterator[str]:
-    """``Calgary Northwest (Tuscany / Hawkwood)``: any beginning, and each part in the brackets."""
+def _whole_names(text: str) -> Iterator[str]:
+    """``Vaughan (Maple / Woodbridge)``: before the brackets, and each part in them."""
     outside, _, inside = text.partition("(")
-    words = place_name(outside).split()
+    yield " ".join(_town_words(outside))
+    if not outside.startswith("Downtown"):  # there it is streets and squares
+        yield from (name for part in inside.rstrip(")").split("/") if (name := place_name(part)))
+
+
+def _begun_names(text: str) -> Iterator[str]:
+    """Of ``Calgary Northwest`` and ``Rothesay, Quispamsis`` the first; of ``Red Deer`` none."""
+    outside, _, _ = text.partition("(")
+    words = _town_words(outside)
+    for length in range(1, len(words)):
+        begun, following = " ".join(words[:length]), words[length]
+        # Behind a saint's name there may be another word of it: ``Saint-Jean-Chrysostome``.
+        linked = following in _LINKS or words[0] in ("saint", "sainte")
+        joined = not linked and _ends_at_a_joint(outside, begun)
+        if following in _BEHIND_TOWNS or joined:
+            yield begun
+
+
+def _ends_at_a_joint(text: str, begun: str) -> bool:
+    return any(place_name(text[: mark.start()]) == begun for mark in re.finditer("[-,/]", text))
+
+
+def _town_words(text: str) -> list[str]:
+    words = place_name(text).split()
     while words[:1] and words[0] in _BEFORE_TOWNS:
         words = words[1:]
-    for length in range(1, len(words) + 1):
-        yield " ".join(words[:length])
-    yield from (name for part in inside.rstrip(")").split("/") if (name := place_name(part)))
+    return words
 
 
 @cache

@@ -11,7 +11,8 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from itertools import zip_longest
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,75 @@ def _whole_bmp(data: Data) -> bool:
     return len(data) >= int(struct.unpack("<I", data[2:6])[0])
 
 
+def _whole_boxes(data: Data) -> bool:
+    """Of AVIF and HEIC: each box ends within the bytes, and those of an image are there."""
+    position = 0
+    seen: set[bytes] = set()
+    while len(head := data[position : position + 16]) >= 8:
+        kind, size = head[4:8], int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:], "big")
+        end = position + size if size else len(data)
+        if end > len(data):  # of a box, or of bytes behind the last one
+            return kind not in _BOXES and _is_image(seen)
+        if end < position + 8 or not kind.isalnum():
+            return True  # what cannot be read speaks against nothing
+        seen.add(kind)
+        if kind == b"meta" and data.find(b"idat", position, end) > 0:
+            seen.add(b"mdat")
+        position = end
+    return _is_image(seen)
+
+
+def _is_image(boxes: set[bytes]) -> bool:
+    return b"mdat" in boxes and not boxes.isdisjoint((b"meta", b"moov"))
+
+
+def _whole_tiff(data: Data) -> bool:
+    """The pixels of the first image lie within the bytes, as its directory says."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(data[start : start + size], order)
+
+    directory = number(4, 4)
+    count = number(directory, 2)
+    if directory + 2 + 12 * count > len(data):
+        return False
+    found: dict[int, list[int]] = {}
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        tag, size = number(entry, 2), _TIFF_NUMBERS.get(number(entry + 2, 2))
+        if tag in _TIFF_PIXELS and tag not in found and size:
+            length = size * number(entry + 4, 4)
+            start = entry + 8 if length <= 4 else number(entry + 8, 4)
+            if start + length > len(data):
+                return False
+            found[tag] = [number(place, size) for place in range(start, start + length, size)]
+    return all(
+        start + size <= len(data)
+        for starts, sizes in ((_STRIPS, _STRIP_SIZES), (_TILES, _TILE_SIZES))
+        for start, size in zip_longest(found.get(starts, ()), found.get(sizes, ()), fillvalue=0)
+    )
+
+
 #: of a JPEG's frame, whatever its coding (ITU-T T.81, table B.1)
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BMP_HEADERS: Final = tuple(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
+#: at the top of AVIF and HEIC (ISO/IEC 14496-12)
+_BOXES: Final = frozenset(
+    (b"ftyp", b"meta", b"moov", b"mdat", b"moof", b"free", b"skip", b"uuid", b"sidx", b"mfra")
+)
+#: tags of a TIFF's directory, and the bytes of the numbers that they have (TIFF 6.0)
+_STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES = 273, 279, 324, 325
+_TIFF_PIXELS: Final = frozenset((_STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES))
+_TIFF_NUMBERS: Final = {3: 2, 4: 4}
 _ENDS: Final[dict[ImageType, Callable[[Data], bool]]] = {
     _JPEG: _whole_jpeg,
     _PNG: _whole_png,
     _GIF: _whole_gif,
     _WEBP: _whole_webp,
     _BMP: _whole_bmp,
+    _TIFF: _whole_tiff,
+    _AVIF: _whole_boxes,
+    _HEIC: _whole_boxes,
 }

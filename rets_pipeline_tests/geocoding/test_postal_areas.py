@@ -43,6 +43,17 @@ def test_every_area_lies_in_its_province() -> None:
         (("", "St. John's", "NL"), "city", (47.56, -52.73)),
         (("", "Québec", "QC"), "city", (46.82, -71.25)),
         (("", "Montreal", "QC"), "city", (45.54, -73.60)),
+        # Of several towns that begin so, the one that bears the whole name.
+        (("", "Sainte-Catherine", "QC"), "city", (45.40, -73.58)),
+        (("", "Mercier", "QC"), "city", (45.32, -73.75)),
+        (("", "King", "ON"), "city", (43.93, -79.53)),
+        # Quarters belong to the town, as do two towns to one area.
+        (("", "Saskatoon", "SK"), "city", (52.13, -106.67)),
+        (("", "Fredericton", "NB"), "city", (45.96, -66.64)),
+        (("", "Rothesay", "NB"), "city", (45.42, -65.99)),
+        (("", "Dieppe", "NB"), "city", (46.08, -64.69)),
+        (("", "Rouyn-Noranda", "QC"), "city", (48.24, -79.03)),
+        (("", "Laval", "QC"), "city", (45.57, -73.69)),
         # Newer areas are missing, and only the town remains.
         (("V8E0A1", "Whistler", "BC"), "city", (50.12, -122.95)),
         (("S4K0A1", "Regina", "SK"), "city", (50.45, -104.62)),
@@ -74,6 +85,11 @@ def test_what_is_not_found_offline() -> None:
     assert ask("", "Vancouver", "") is None, "several provinces may have a town of that name"
     assert ask("", "Vancouver", "ON") is None
     assert ask("X9X9X9", "Nowhere", "BC") is None
+    assert ask("", "Richmond", "ON") is None, "neither Richmond Hill nor a street of Toronto"
+    assert ask("", "Sainte-Anne", "QC") is None, "two towns begin so, far from each other"
+    assert ask("", "Saint-Basile", "QC") is None, "Saint-Basile-le-Grand is another town"
+    assert ask("", "Saint-Jean", "QC") is None, "and so is Saint-Jean-Chrysostome"
+    assert ask("", "Bathurst", "NB") is None, "two areas of that name lie 170 km apart"
     assert ask("", "Fort Nelson", "BC") is None, "its area is as large as a country"
     assert Offline().geocode({}, exactly_one=False) is None
 

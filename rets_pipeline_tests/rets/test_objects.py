@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import mmap
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +39,22 @@ def photo(kind: str = "JPEG", size: int = 20) -> bytes:
     written = io.BytesIO()
     Image.effect_noise((size, size), 50).convert("RGB").save(written, kind)
     return written.getvalue()
+
+
+def tiff(big_endian: bool = False, compression: str | None = None) -> bytes:
+    written = io.BytesIO()
+    image = Image.effect_noise((20, 20), 50)
+    if big_endian:
+        image = Image.new("I;16B", (20, 20), 7)
+    image.save(written, "TIFF", compression=compression)
+    return written.getvalue()
+
+
+@contextmanager
+def mapped(data: bytes) -> Iterator[mmap.mmap]:
+    with mmap.mmap(-1, len(data)) as memory:
+        memory.write(data)
+        yield memory
 
 
 JPEG = photo()
@@ -381,6 +400,7 @@ def test_other_boundaries_over_http(server: ScriptedServer, session: Session) ->
         ("WEBP", "image/webp"),
         ("BMP", "image/bmp"),
         ("TIFF", "image/tiff"),
+        ("AVIF", "image/avif"),
     ],
 )
 def test_images(kind: str, content_type: str) -> None:
@@ -390,9 +410,48 @@ def test_images(kind: str, content_type: str) -> None:
     assert found.content_type == content_type
     assert image_fault(data) is None
     assert image_fault(data + b"\r\n") is None
-    if kind != "TIFF":
-        for end in (len(data) - 3, len(data) // 2, 30):
-            assert image_fault(data[:end]) is not None
+    for end in (len(data) - 3, len(data) // 2, 30):
+        assert image_fault(data[:end]) is not None
+
+
+def test_a_cut_avif_is_told_anywhere() -> None:
+    data = photo("AVIF")
+    for end in range(12, len(data)):
+        assert "cut off" in (image_fault(data[:end]) or ""), end
+    with mapped(data[:-1]) as cut, mapped(data) as whole:
+        assert (image_fault(cut) is None, image_fault(whole) is None) == (False, True)
+    start = data.index(b"mdat") - 4
+    box = data[start:]
+    heic = data[:8] + b"heic" + data[12:start]
+    long = b"\0\0\0\1mdat" + (len(box) + 8).to_bytes(8, "big") + box[8:]
+    assert image_fault(heic + long) is None
+    assert "image/heic is cut off" in (image_fault((heic + long)[:-1]) or "")
+    assert image_fault(data[:start] + bytes(4) + box[4:-1]) is None, "it reaches to the end"
+    for behind in (bytes(20), b"\r\n--boundary--\r\n", b"\0\0\0\3free"):
+        assert image_fault(data + behind) is None
+    free = b"\0\0\0\x20free" + bytes(24)
+    assert image_fault(data + free) is None
+    assert "cut off" in (image_fault(data + free[:-1]) or "")
+
+
+@pytest.mark.parametrize("data", [tiff(), tiff(compression="tiff_lzw"), tiff(big_endian=True)])
+def test_a_cut_tiff_is_told_anywhere(data: bytes) -> None:
+    assert image_fault(data) is None
+    directory = int.from_bytes(data[4:8], "little" if data[:2] == b"II" else "big")
+    ends = range(4, len(data)) if directory == 8 else range(4, directory)
+    for end in ends:
+        assert "cut off" in (image_fault(data[:end]) or ""), end
+    with mapped(data[: ends[-1]]) as cut, mapped(data) as whole:
+        assert (image_fault(cut) is None, image_fault(whole) is None) == (False, True)
+
+
+def test_a_tiff_of_tiles_and_one_of_nothing_known() -> None:
+    entries = b"".join(struct.pack("<HHLL", *row) for row in ((324, 4, 1, 50), (325, 3, 1, 10)))
+    data = b"II*\0\x08\0\0\0\2\0" + entries + bytes(26)
+    assert len(data) == 60
+    assert image_fault(data) is None
+    assert "cut off" in (image_fault(data[:-1]) or "")
+    assert image_fault(b"II*\0\x08\0\0\0\0\0") is None, "what cannot be read is no fault"
 
 
 def test_a_thumbnail_does_not_end_an_image() -> None:
@@ -408,7 +467,10 @@ def test_a_thumbnail_does_not_end_an_image() -> None:
 @given(st.binary(max_size=100), st.integers(0, 200))
 def test_any_bytes_as_an_image(data: bytes, end: int) -> None:
     image_fault(data)
-    for kind in (JPEG[:end], b"RIFF" + data, b"BM" + data, b"\xff\xd8\xff" + data):
+    for kind in (JPEG[:end], b"RIFF" + data, b"BM" + data, b"\xff\xd8\xff" + data,
+        b"II*\0" + data, b"MM\0*\0\0\0\x08" + data, b"\0\0\0\x10ftypavif" + data,
+        photo("TIFF")[: end * 3] + data,
+    ):  # fmt: skip
         image_fault(kind)
 
 
