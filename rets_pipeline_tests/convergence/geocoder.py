@@ -71,11 +71,8 @@ class MoodyGeocoder:
             return self._random.choice(_BAD_MOODS)
         place = tuple(query[part].casefold() for part in ("street", "city", "postalcode"))
         self.helped[place] += 1
-        here = {
-            "ISO3166-2-lvl4": query["state"],
-            "house_number": query["street"].split()[0],
-            "road": query["street"],
-        }
+        number, _, road = query["street"].partition(" ")
+        here = {"ISO3166-2-lvl4": query["state"], "house_number": number, "road": road}
         where = house(*self.point(query["postalcode"]), address=here)
         return Reply([where], seconds=seconds)
 
