@@ -251,9 +251,10 @@ class ToLoad:
         return f"{self.folder}{record}/{picture.content_hash}.{picture.kind.extension}"
 
     def postponed(self) -> FileRow | None:
-        """What the ways before this one said; one that is left is gone all the same."""
+        """A failure, when another way is left to go; else what the ways before this one said."""
         if self.ways[1:]:
-            return media.row_of(self.image, state="postponed")
+            # An interrupted run writes it as it is.
+            return self._row_of_failure("failed", f"{place_of(self.url)}: left alone for now")
         return self.failed_before
 
     def failed(self, error: Exception) -> FileRow:

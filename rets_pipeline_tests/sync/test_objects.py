@@ -152,6 +152,27 @@ def test_where_the_host_is_down_the_server_is_asked(mirrored: Mirrored) -> None:
     mirrored.assert_equal()
 
 
+def test_a_run_that_is_interrupted_between_two_ways_forgets_no_photo(
+    mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its host was not asked for is written with all that has come by then."""
+    (port,) = free_ports(1)
+    with mirrored.warehouse.writing() as connection:
+        connection.execute(sa.update(tables.media).values(media_url=f"http://127.0.0.1:{port}/x"))
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "_ROWS", 1)
+        patch.setattr(Objects, "ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mirrored.run("url", "object")
+    files = rows(mirrored.warehouse, sa.select(ledgers.media_file))
+    assert files
+    assert all(row.next_attempt is not None for row in files)
+
+
 def test_what_fails_one_way_and_cannot_be_asked_for_by_the_next_is_told(mirrored: Mirrored) -> None:
     behave(mirrored.sandbox, serves_objects="bytes")
     with mirrored.warehouse.writing() as connection:
