@@ -4,10 +4,11 @@ What belongs here: the thread and the event loop of a run's downloads, the threa
 the order of work between them. What does not: which images, one download (``downloads``), and SQL.
 
 Downloads share one event loop, so that a photo costs little processor time; it also hashes them,
-since handing a photo to another thread costs more than its hash. The archive puts them on threads,
-so that the next ones come meanwhile: each on its own if that takes time, and several that came
-at once on one if it is quick, since to wake a thread costs more than a file. Whoever takes what is
-done is woken for a hundred, not for each.
+since handing a photo to another thread costs more than its hash. Threads put them into the archive
+one after another, so that the next ones come meanwhile: as many threads as downloads if that takes
+time, and two if it is quick, since to wake a thread costs as much as a file, and threads that write
+into one folder wait for one another. Whoever takes what is done is woken for a hundred, not for
+each, and so are downloads that wait for room.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from rets_pipeline.warehouse.media import FileRow
 
 #: how long an interrupted run waits for what is under way: it would be asked for again
 _GRACE_SECONDS = 10.0
-#: an archive that takes less for an image is given several at a time
+#: an archive that takes less for an image needs few threads
 _QUICK_SECONDS = 0.002
-_TOGETHER = 4
+_FEW = 2
+#: of what it took lately, each image counts so much
+_SHARE = 1 / 16
 
 
 class Task(Protocol):
@@ -107,9 +110,11 @@ class Transfer:
         self._wake: asyncio.Event
         self._room: asyncio.Event
         self._guard = threading.Lock()
-        self._to_store: list[_Arrived] = []
-        self._storing = 0
-        self._seconds_to_store = 1.0  # lately
+        self._to_store: deque[_Arrived] = deque()
+        self._storing = 0  # images, those that wait for a thread included
+        self._at_work = 0  # threads that store
+        self._is_told = False  # a look at what has come is due
+        self._seconds_to_store = 5 * _QUICK_SECONDS  # lately
         self._is_full = False
         self._main: asyncio.Task[None] | None = None
         self._ready = threading.Event()
@@ -272,29 +277,33 @@ class Transfer:
                 return
         with self._guard:
             self._storing += 1
-        self._to_store.append(_Arrived(task, received, picture))
-        if len(self._to_store) == 1:
+            self._to_store.append(_Arrived(task, received, picture))
+        if not self._is_told:
+            self._is_told = True
             self._loop.call_soon(self._hand_over, threads)
 
     def _hand_over(self, threads: ThreadPoolExecutor) -> None:
-        """Have stored what has come in this turn of the loop."""
-        arrived, self._to_store = self._to_store, []
-        if not arrived:
-            return
-        size = _TOGETHER if self._seconds_to_store < _QUICK_SECONDS else 1
-        for start in range(0, len(arrived), size):
-            threads.submit(self._store_all, arrived[start : start + size])
+        """Set threads to work for what has come in this turn of the loop."""
+        self._is_told = False
+        is_quick = self._seconds_to_store < _QUICK_SECONDS
+        most = _FEW if is_quick else self._photos.connections
+        with self._guard:
+            more = min(1 if is_quick else len(self._to_store), most - self._at_work)
+            self._at_work += max(more, 0)
+        for _ in range(more):
+            threads.submit(self._store_all)
 
     async def _has_room(self) -> None:
-        """Wait while as many bodies are being stored as may load: all are in memory.
+        """Wait while twice as many bodies are to be stored as may load: all are in memory.
 
-        The loop is woken only when somebody waits: that costs as much as a request.
+        Who waits is woken when half of them are stored: to wake the loop costs as much as a
+        request, and the archive has enough to do meanwhile.
         """
         while True:
             with self._guard:
-                self._is_full = self._storing >= self._photos.connections
-                if not self._is_full:
+                if self._storing < 2 * self._photos.connections:
                     return
+                self._is_full = True
                 self._room.clear()
             await self._room.wait()
 
@@ -310,13 +319,21 @@ class Transfer:
                 await self._wake.wait()
         return None
 
-    def _store_all(self, arrived: list[_Arrived]) -> None:
-        started = time.perf_counter()
-        for each in arrived:
-            self._store(each.task, each.received, each.picture)
-        # Threads may overwrite one another's: it is a rough figure.
-        took = (time.perf_counter() - started) / len(arrived)
-        self._seconds_to_store += (took - self._seconds_to_store) / 4
+    def _store_all(self) -> None:
+        """One after another, until none is left."""
+        while (arrived := self._next_to_store()) is not None:
+            started = time.perf_counter()
+            self._store(arrived.task, arrived.received, arrived.picture)
+            took = time.perf_counter() - started
+            # Threads may overwrite one another's: it is a rough figure.
+            self._seconds_to_store += (took - self._seconds_to_store) * _SHARE
+
+    def _next_to_store(self) -> _Arrived | None:
+        with self._guard:
+            if self._to_store:
+                return self._to_store.popleft()
+            self._at_work -= 1
+            return None
 
     def _store(self, task: Task, received: Received, picture: Picture | None) -> None:
         with received:
@@ -327,8 +344,10 @@ class Transfer:
         self._finish(row)
         with self._guard:
             self._storing -= 1
-            wanted, self._is_full = self._is_full, False
-        if wanted:
+            has_room = self._is_full and self._storing <= self._photos.connections
+            if has_room:
+                self._is_full = False
+        if has_room:
             self._call(self._room.set)
 
     def _finish(self, item: FileRow | _Broken | None) -> None:

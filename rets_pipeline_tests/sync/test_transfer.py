@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from rets_pipeline.sync.downloads import Validators
 from rets_pipeline.sync.received import Picture, Received
 from rets_pipeline.sync.transfer import Transfer
 from rets_pipeline.warehouse.media import FileRow
+from rets_pipeline_tests.patience import PATIENCE
 from rets_pipeline_tests.sync.image_server import Answer, ImageServer, jpeg
 
 PHOTOS = PhotoSettings(hosts=("127.0.0.1",), allow_private_addresses=True, connections=4)
@@ -124,6 +126,64 @@ def test_an_archive_that_is_slow_gets_a_thread_for_each(urls: list[str]) -> None
             given.take(100, 30)
         assert given._seconds_to_store > transfer._QUICK_SECONDS
     assert most[0] == len(threads) == PHOTOS.connections
+
+
+def test_an_archive_that_is_quick_gets_few_threads(urls: list[str]) -> None:
+    """They would only wait for one another."""
+    now, most, guard = [0], [0], threading.Lock()
+
+    def store() -> None:
+        with guard:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        with guard:
+            now[0] -= 1
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given._seconds_to_store = 0.0
+        given.give(Task(url, store) for url in urls)
+        while given.waiting:
+            given.take(100, PATIENCE)
+        assert given._seconds_to_store < transfer._QUICK_SECONDS
+    assert most[0] <= transfer._FEW
+
+
+def test_nobody_who_waits_for_room_is_forgotten(server: ImageServer, urls: list[str]) -> None:
+    """A download that finds room must not take away the turn of those that found none."""
+    room = 2 * PHOTOS.connections
+    first, second, stores = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def answer(path: str) -> Answer:
+        if first.is_set():
+            assert second.wait(PATIENCE)
+        elif path == "/3.jpg":
+            assert first.wait(PATIENCE)
+        return Answer(jpeg(path))
+
+    def store() -> None:
+        assert stores.acquire(timeout=PATIENCE)
+
+    server.fallback = answer
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, store) for url in urls)
+        until(lambda: given._is_full and given.requests == given._storing + 1)
+        stores.release(given._storing - room + 2)
+        until(lambda: given._storing == room - 2)
+        first.set()  # the fourth comes, finds room, and asks for another one
+        until(lambda: given.requests == len(server.asked) and given._storing == room - 1)
+        stores.release(len(urls))
+        until(lambda: given._storing == 0)
+        second.set()
+        while given.waiting:
+            assert given.take(100, PATIENCE), "somebody waits for ever"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < PATIENCE
+        time.sleep(0.005)
 
 
 def test_a_fault_that_is_no_images_ends_everything(urls: list[str]) -> None:
