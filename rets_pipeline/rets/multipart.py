@@ -40,7 +40,7 @@ _BEHIND_BOUNDARY = re.compile(
 _FIRST_LINE = re.compile(rb"--([^\r\n]{1,%d}?)(--)?[ \t]*\r?(?:\n|\Z)" % _LONGEST_BOUNDARY)
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\r\n]*)")
 _KNOWN_HEADER = re.compile(rb"(?:content-|object-|location[ \t]*:)", re.IGNORECASE)
-_USUAL_HEADERS = re.compile(rb"(?:[A-Za-z0-9_-]+[ \t]*:[^\r\n]*(?:\r?\n|\Z))+")
+_USUAL_HEADERS = re.compile(rb"((?:[A-Za-z0-9_-]+[ \t]*:[^\r\n]*\r?\n)+)\r?\n")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _PARAMETER = re.compile(
     r"boundary\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"?|'([^']*)'|([^\s;,\"]+))", re.IGNORECASE
@@ -105,12 +105,15 @@ class Parts(Iterator[Part]):
         self.closed = False
         self._chunks = iter(chunks)
         self._buffer = bytearray()
+        # What came behind the buffer's end, from that place on.
+        self._rest = b""
+        self._rest_at = 0
         # Of the part at the beginning of the buffer, when its headers are as they should be.
         self._headers: dict[str, str] | None = None
         self._body = 0
         self._length: int | None = None
         # The beginning of that part's body, when the buffer begins within it.
-        self._aside: list[bytes | bytearray | memoryview] = []
+        self._aside: list[bytearray | memoryview] = []
         self._aside_bytes = 0
         self._ended = False
         self._max_part_bytes = max_part_bytes
@@ -146,13 +149,25 @@ class Parts(Iterator[Part]):
             inside = not closing
 
     def _more(self) -> bool:
-        """Take one chunk more; False at the end."""
-        chunk = None if self._ended else next(self._chunks, None)
-        if chunk is None:
-            self._ended = True
+        """Take one chunk more into the buffer; False at the end."""
+        piece = self._piece()
+        if piece is None:
             return False
-        self._buffer += chunk
+        chunk, start = piece
+        self._buffer += memoryview(chunk)[start:]
         return True
+
+    def _piece(self) -> tuple[bytes, int] | None:
+        """The chunk behind the buffer's end, and from where on; None when there is none."""
+        chunk, start = self._rest, self._rest_at
+        if chunk:
+            self._rest, self._rest_at = b"", 0
+            return chunk, start
+        following = None if self._ended else next(self._chunks, None)
+        if following is None:
+            self._ended = True
+            return None
+        return following, 0
 
     def _find_boundary(self) -> bool:
         """Decide what the boundary is: what the body begins with knows better than the header."""
@@ -210,7 +225,8 @@ class Parts(Iterator[Part]):
         """Look for the boundary in the chunks as they come, and keep those without it apart.
 
         A buffer that grew with every chunk would be copied each time. What is left in the buffer
-        begins long enough before the boundary to tell whether it is one.
+        begins long enough before the boundary to tell whether it is one, and holds the headers
+        behind it; the rest of the chunk stays where it is.
 
         Returns:
             Where in the buffer the boundary may be; none is before that.
@@ -219,25 +235,39 @@ class Parts(Iterator[Part]):
         position = self._buffer.find(marker, self._body)
         if position >= 0 or len(self._buffer) - self._body < keep:
             return max(position, 0)
-        last: bytes | bytearray = self._buffer[self._body :]
-        position = -1
-        while (chunk := next(self._chunks, None)) is not None:
-            in_seam = len(chunk) < keep or marker in last[-keep:] + chunk[:keep]
-            position = 0 if in_seam else chunk.find(marker)
-            if position >= 0:
-                position = 0 if in_seam else keep + position
-                break
-            self._aside.append(last)
-            self._aside_bytes += len(last)
-            self._check_size()
-            last = chunk
-        self._aside.append(memoryview(last)[:-keep])
-        self._aside_bytes += len(last) - keep
-        self._buffer = bytearray(last[-keep:])
-        self._buffer += chunk or b""
-        self._ended = chunk is None
+        last = memoryview(self._buffer[self._body :])
+        self._buffer.clear()
         self._body = 0
-        return max(position, 0)
+        while (piece := self._piece()) is not None:
+            chunk, start = piece
+            seam = bytes(last[-keep:]) + chunk[start : start + 2 * keep]
+            if len(seam) < 2 * keep or marker in seam:
+                self._set_aside(last[:-keep])
+                self._buffer += last[-keep:]
+                self._leave(chunk, start)
+                return 0
+            self._set_aside(last)
+            last = memoryview(chunk)[start:]
+            position = chunk.find(marker, start)
+            if position >= 0:
+                self._aside.append(last[: position - keep - start])
+                self._leave(chunk, position - keep)
+                return keep
+        self._set_aside(last[:-keep])
+        self._buffer += last[-keep:]
+        return 0
+
+    def _set_aside(self, piece: memoryview) -> None:
+        self._aside.append(piece)
+        self._aside_bytes += len(piece)
+        self._check_size()
+
+    def _leave(self, chunk: bytes, start: int) -> None:
+        """Take of the chunk what headers need, and leave the rest of it for later."""
+        end = start + _USUAL_HEAD
+        self._buffer += chunk[start:end]
+        if end < len(chunk):
+            self._rest, self._rest_at = chunk, end
 
     def _check_size(self) -> None:
         if self._aside_bytes + len(self._buffer) > self._max_part_bytes + _HEAD:
@@ -264,19 +294,19 @@ class Parts(Iterator[Part]):
 
     def _take_usual_headers(self) -> bool:
         """Read the headers of the part, if an empty line ends them; else the end will show them."""
-        while (line := _EMPTY_LINE.search(self._buffer, 0, _USUAL_HEAD)) is None:
+        while (usual := _USUAL_HEADERS.match(self._buffer, 0, _USUAL_HEAD)) is None:
             if len(self._buffer) >= _USUAL_HEAD or self._marker in self._buffer:
                 return False
-            if not self._more():
+            if _EMPTY_LINE.search(self._buffer) or not self._more():
                 return False
-        block = bytes(self._buffer[: line.start()])
-        if self._marker in block or not _USUAL_HEADERS.fullmatch(block):
+        block = usual.group(1)
+        if self._marker in block:
             return False
         headers: dict[str, str] = {}
         for row in _text(block).split("\n"):
             name, _, value = row.partition(":")
             headers.setdefault(name.strip().lower(), value.strip())
-        self._headers, self._length, self._body = headers, _length(headers), line.end()
+        self._headers, self._length, self._body = headers, _length(headers), usual.end()
         return True
 
     def _boundary_by_length(self) -> tuple[int, int | None, bool] | None:
@@ -298,11 +328,14 @@ class Parts(Iterator[Part]):
         if headers is None:
             headers, start, ended = _read_headers(bytes(self._buffer[: min(end, _HEAD)]))
             length = _length(headers)
-        with memoryview(self._buffer) as view:
-            rest = view[start : self._end_of_body(start, end, length)]
-            body = b"".join((*self._aside, rest))
-            rest.release()
-        self._aside, self._aside_bytes = [], 0
+        end_of_body = self._end_of_body(start, end, length)
+        if self._aside:
+            self._aside.append(memoryview(self._buffer[start:end_of_body]))
+            body = b"".join(self._aside)
+            self._aside, self._aside_bytes = [], 0
+        else:
+            with memoryview(self._buffer) as view:
+                body = bytes(view[start:end_of_body])
         if not headers and not body.strip(b"\r\n"):
             return None
         short = not ended or (length is not None and len(body) < length)

@@ -223,6 +223,15 @@ def test_a_part_without_end_is_refused_before_it_is_all_here() -> None:
     assert len(taken) < 100
 
 
+@pytest.mark.parametrize("size", [1 << 16, 700_000])
+def test_a_part_as_large_as_may_be_in_large_portions(size: int) -> None:
+    body = b"x" * 1_000_000
+    answer = b"--a\r\nContent-Type: image/jpeg\r\n\r\n" + body + b"\r\n--a--\r\n"
+    chunks = [answer[start : start + size] for start in range(0, len(answer), size)]
+    (part,) = Parts(iter(chunks), b"a", max_part_bytes=len(body))
+    assert part.body == body
+
+
 def test_a_part_that_is_too_large() -> None:
     with pytest.raises(BodyFault, match="larger than 1000 bytes"):
         split(whole([b"x" * 200_000]), most=1000, size=4096)
