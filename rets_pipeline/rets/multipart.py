@@ -30,6 +30,8 @@ _LONGEST_BOUNDARY: Final = 200
 # A boundary of so many bytes does not occur by chance: it counts within a line too, because some
 # servers forget the line break before it.
 _TELLING: Final = 8
+# What may stand behind the last boundary of all.
+_PADDING: Final = b" \t-"
 # Behind a boundary so many bytes tell whether it is one.
 _LOOKAHEAD: Final = 40
 
@@ -289,7 +291,11 @@ class Parts(Iterator[Part]):
     def _undecided(self, match: re.Match[bytes] | None, after: int) -> bool:
         """Whether more bytes are needed to tell a boundary from content."""
         if match is None:
-            return len(self._buffer) - after < _LOOKAHEAD
+            behind = self._buffer[after : after + _LOOKAHEAD]
+            if behind.strip(_PADDING):
+                return len(behind) < _LOOKAHEAD
+            behind = self._buffer[after : after + _HEAD]
+            return len(behind) < _HEAD and not behind.strip(_PADDING)
         return match.end() == len(self._buffer) and self._buffer[-1:] == b"\r"
 
     def _take_usual_headers(self) -> bool:
@@ -380,7 +386,7 @@ def _is_boundary(
 ) -> bool:
     """Whether the marker that stands there separates parts, rather than being one's content."""
     if behind is None:  # only at the very end nothing needs to stand behind it
-        return data[position + len(marker) :].strip(b" \t-") == b""
+        return data[position + len(marker) :].strip(_PADDING) == b""
     begins_line = position == 0 or data[position - 1] in b"\r\n"
     return begins_line or len(marker) - 2 >= _TELLING
 

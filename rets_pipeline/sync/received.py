@@ -6,6 +6,7 @@ themselves to be, and how large a picture it is. What does not: where they come 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import tempfile
@@ -134,7 +135,8 @@ class Received:
         self._pieces = []
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with contextlib.suppress(OSError):  # what could not be written is not wanted any more
+                file.close()
 
     def _joined(self) -> bytes:
         if len(self._pieces) != 1:

@@ -35,6 +35,8 @@ _QUICK_SECONDS = 0.002
 _FEW = 2
 #: of what it took lately, each image counts so much
 _SHARE = 1 / 16
+#: an image that waits longer for a thread shows that the archive is not quick any more
+_LONGEST_WAIT = 0.1
 
 
 class Task(Protocol):
@@ -69,11 +71,12 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """An image that is here; what it shows, if that was looked at."""
+    """An image that is here; what it shows, if that was looked at; and when it came."""
 
     task: Task
     received: Received
     picture: Picture | None
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Transfer:
         self._is_told = False  # a look at what has come is due
         self._seconds_to_store = 5 * _QUICK_SECONDS  # lately
         self._is_full = False
+        self._is_broken = False
         self._main: asyncio.Task[None] | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="images", daemon=True)
@@ -177,7 +181,7 @@ class Transfer:
         return rows
 
     def _has_enough(self) -> bool:
-        return len(self._done) >= self._most or not self._unfinished
+        return len(self._done) >= self._most or not self._unfinished or self._is_broken
 
     def drop(self) -> int:
         """Forget the images that no download has begun for; returns how many."""
@@ -201,7 +205,8 @@ class Transfer:
         self.drop()
         self._ended = True
         if self._thread.is_alive():
-            self._call(self._wake.set)
+            for event in (self._wake, self._room):
+                self._call(event.set)
             self._thread.join(_GRACE_SECONDS)
             if self._main is not None:
                 self._call(self._main.cancel)
@@ -247,17 +252,31 @@ class Transfer:
         self._main = asyncio.current_task()
         width = self._photos.connections
         with ThreadPoolExecutor(width, thread_name_prefix="images") as threads:
+            attendant = asyncio.create_task(self._attend(threads))
             try:
                 async with self._downloader, asyncio.TaskGroup() as group:
                     self._ready.set()
                     for _ in range(width):
                         group.create_task(self._load(threads))
             finally:
-                self._hand_over(threads)
+                attendant.cancel()
+                self._hand_over(threads, quickly=False)
+
+    async def _attend(self, threads: ThreadPoolExecutor) -> None:
+        """Set more threads to work when those at work do not get on."""
+        while True:
+            await asyncio.sleep(_LONGEST_WAIT)
+            with self._guard:
+                oldest = self._to_store[0].at if self._to_store else None
+            if oldest is not None and time.perf_counter() - oldest > _LONGEST_WAIT:
+                self._hand_over(threads, quickly=False)
 
     async def _load(self, threads: ThreadPoolExecutor) -> None:
-        while (task := await self._next()) is not None:
+        while True:
             await self._has_room()
+            task = await self._next()
+            if task is None:
+                return
             try:
                 received = await self._downloader.get(task.url, task.validators)
             except ImagePostponed:
@@ -277,21 +296,30 @@ class Transfer:
                 return
         with self._guard:
             self._storing += 1
-            self._to_store.append(_Arrived(task, received, picture))
+            self._to_store.append(_Arrived(task, received, picture, time.perf_counter()))
         if not self._is_told:
             self._is_told = True
             self._loop.call_soon(self._hand_over, threads)
 
-    def _hand_over(self, threads: ThreadPoolExecutor) -> None:
-        """Set threads to work for what has come in this turn of the loop."""
+    def _hand_over(self, threads: ThreadPoolExecutor, *, quickly: bool = True) -> None:
+        """Set threads to work for what has come: few, if so asked and the archive is quick."""
         self._is_told = False
-        is_quick = self._seconds_to_store < _QUICK_SECONDS
+        is_quick = quickly and self._seconds_to_store < _QUICK_SECONDS
         most = _FEW if is_quick else self._photos.connections
         with self._guard:
             more = min(1 if is_quick else len(self._to_store), most - self._at_work)
-            self._at_work += max(more, 0)
         for _ in range(more):
-            threads.submit(self._store_all)
+            with self._guard:
+                self._at_work += 1
+            try:
+                threads.submit(self._store_all)
+            except RuntimeError as error:  # no thread can be started; those at work go on
+                with self._guard:
+                    self._at_work -= 1
+                    is_anybody = self._at_work > 0
+                if not is_anybody:
+                    self._finish(_Broken(error))
+                return
 
     async def _has_room(self) -> None:
         """Wait while twice as many bodies are to be stored as may load: all are in memory.
@@ -301,7 +329,7 @@ class Transfer:
         """
         while True:
             with self._guard:
-                if self._storing < 2 * self._photos.connections:
+                if self._ended or self._storing < 2 * self._photos.connections:
                     return
                 self._is_full = True
                 self._room.clear()
@@ -336,11 +364,14 @@ class Transfer:
             return None
 
     def _store(self, task: Task, received: Received, picture: Picture | None) -> None:
-        with received:
-            try:
-                row: FileRow | _Broken = task.stored(received, picture or received.picture())
-            except Exception as error:
-                row = _failed(task, error)
+        row: FileRow | _Broken
+        try:
+            with received:
+                row = task.stored(received, picture or received.picture())
+        except Exception as error:
+            row = _failed(task, error)
+        except BaseException as error:  # a panic in a library of another language
+            row = _Broken(error)
         self._finish(row)
         with self._guard:
             self._storing -= 1
@@ -354,7 +385,8 @@ class Transfer:
         with self._guard:
             self._done.append(item)
             self._unfinished -= 1
-            enough = self._has_enough() or isinstance(item, _Broken)
+            self._is_broken = self._is_broken or isinstance(item, _Broken)
+            enough = self._has_enough()
         if enough:
             self._enough.set()
 

@@ -223,6 +223,16 @@ def test_a_part_without_end_is_refused_before_it_is_all_here() -> None:
     assert len(taken) < 100
 
 
+def test_blanks_behind_what_looks_like_a_boundary_are_read_to_their_end() -> None:
+    """Only at the very end nothing else need stand behind one."""
+    marker = b"--rets.boundary"
+    body = b"x" * 9_000 + b"\r\n" + marker + b" " * 4_100 + b"more" + b"x" * 500
+    answer = marker + b"\r\nObject-ID: 1\r\n\r\n" + body + b"\r\n" + marker + b"--"
+    chunks = [answer[:2_000], answer[2_000:6_000], answer[6_000:]]
+    (part,) = Parts(iter(chunks), b"rets.boundary")
+    assert part.body == body
+
+
 @pytest.mark.parametrize("size", [1 << 16, 700_000])
 def test_a_part_as_large_as_may_be_in_large_portions(size: int) -> None:
     body = b"x" * 1_000_000

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rets_pipeline.settings import PhotoSettings
-from rets_pipeline.sync import transfer
+from rets_pipeline.sync import downloads, received, transfer
 from rets_pipeline.sync.downloads import Validators
 from rets_pipeline.sync.received import Picture, Received
 from rets_pipeline.sync.transfer import Transfer
@@ -38,6 +40,13 @@ class Task:
 
     def failed(self, error: Exception) -> FileRow:
         raise error
+
+
+class Told(Task):
+    """Its failure is a row."""
+
+    def failed(self, error: Exception) -> FileRow:
+        return {"url": self.url, "error": type(error).__name__}
 
 
 @pytest.fixture
@@ -178,12 +187,93 @@ def test_nobody_who_waits_for_room_is_forgotten(server: ImageServer, urls: list[
             assert given.take(100, PATIENCE), "somebody waits for ever"
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < PATIENCE
-        time.sleep(0.005)
+def test_an_archive_that_turns_slow_gets_more_threads(urls: list[str]) -> None:
+    guard, gate, now = threading.Lock(), threading.Event(), [0]
+
+    def store() -> None:
+        with guard:
+            now[0] += 1
+        assert gate.wait(PATIENCE)
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given._seconds_to_store = 0.0
+        given.give(Task(url, store) for url in urls)
+        until(lambda: now[0] == PHOTOS.connections)
+        gate.set()
+        assert len(given.take(100, PATIENCE)) == len(urls)
+
+
+def test_a_thread_that_cannot_be_started_yet(
+    urls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that could be started goes on, and no image is forgotten."""
+    submit, starts = transfer.ThreadPoolExecutor.submit, [0]
+    gate = threading.Event()
+
+    def sometimes(*arguments: Any) -> Any:
+        starts[0] += 1
+        if starts[0] > 1 and not gate.is_set():
+            raise RuntimeError("can't start new thread")
+        return submit(*arguments)
+
+    monkeypatch.setattr(transfer.ThreadPoolExecutor, "submit", sometimes)
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, lambda: gate.wait(PATIENCE)) for url in urls)
+        until(lambda: starts[0] > 10)
+        gate.set()
+        assert len(given.take(100, PATIENCE)) == len(urls)
+
+
+def test_no_thread_can_be_started(urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(transfer.ThreadPoolExecutor, "submit", never)
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(map(Task, urls))
+        with pytest.raises(RuntimeError, match="new thread"):
+            given.take(100, PATIENCE)
+
+
+def test_an_image_that_its_disk_had_no_room_for_ends_nothing(
+    urls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left in its buffer cannot be written when the file is closed either."""
+    monkeypatch.setattr(received, "IN_MEMORY", 10)
+    monkeypatch.setattr(downloads, "IN_MEMORY", 10)
+    full = partial(Path("/dev/full").open, "w+b", buffering=1 << 20)
+    monkeypatch.setattr(received.tempfile, "TemporaryFile", full)
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Told(url) for url in urls)
+        rows = given.take(100, PATIENCE)
+    assert [row["error"] for row in rows] == ["NoRoom"] * len(urls)
+
+
+def test_a_panic_in_the_archive_ends_the_run(urls: list[str]) -> None:
+    class Panic(BaseException):
+        """As obstore's, which is no Exception."""
+
+    def store() -> None:
+        raise Panic("at the disco")
+
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, store) for url in urls)
+        with pytest.raises(Panic):
+            given.take(100, PATIENCE)
+
+
+def test_after_the_end_nothing_is_asked_for(urls: list[str]) -> None:
+    gate = threading.Event()
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give(Task(url, lambda: gate.wait(PATIENCE)) for url in urls)
+        until(lambda: given._is_full and given.requests == given._storing)
+        asked = given.requests
+        ending = threading.Thread(target=given.end)
+        ending.start()
+        until(lambda: given._ended)
+        gate.set()
+        ending.join()
+        assert given.requests == asked
 
 
 def test_a_fault_that_is_no_images_ends_everything(urls: list[str]) -> None:
@@ -216,6 +306,20 @@ def test_what_was_done_before_such_a_fault_is_handed_over_first(urls: list[str])
             given.take(100, 30)
 
 
+def test_such_a_fault_is_told_at_once(urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def store() -> None:
+        raise RuntimeError("the disk is full")
+
+    never = threading.Event()
+    with Transfer(PHOTOS, "tests/1.0") as given:
+        given.give([Task(urls[0], store), Task(urls[1], lambda: never.wait(PATIENCE))])
+        until(lambda: len(given._done) == 1)
+        monkeypatch.setattr(given._enough, "wait", lambda _: pytest.fail("it waits"))
+        with pytest.raises(RuntimeError, match="disk is full"):
+            given.take(100, PATIENCE)
+        never.set()
+
+
 def test_a_loop_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def runner() -> asyncio.Runner:
         raise OSError(24, "Too many open files")
@@ -223,3 +327,11 @@ def test_a_loop_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio, "Runner", runner)
     with pytest.raises(OSError, match="Too many open files"), Transfer(PHOTOS, "tests/1.0"):
         pytest.fail("there is no loop")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < PATIENCE
+        time.sleep(0.005)
