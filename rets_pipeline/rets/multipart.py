@@ -24,8 +24,9 @@ MAX_PART_BYTES: Final = 64 * 1024 * 1024
 _BLANKS: Final = b" \t\r\n"
 # The first boundary must come within so many bytes, and the headers of a part too.
 _HEAD: Final = 64 * 1024
-# Most headers end within so many bytes.
+# Headers that are as they should be end within so many bytes, and most of them within the latter.
 _USUAL_HEAD: Final = 4 * 1024
+_SHORT_HEAD: Final = 512
 _LONGEST_BOUNDARY: Final = 200
 # A boundary of so many bytes does not occur by chance: it counts within a line too, because some
 # servers forget the line break before it.
@@ -265,8 +266,8 @@ class Parts(Iterator[Part]):
         self._check_size()
 
     def _leave(self, chunk: bytes, start: int) -> None:
-        """Take of the chunk what headers need, and leave the rest of it for later."""
-        end = start + _USUAL_HEAD
+        """Take of the chunk what headers mostly need, and leave the rest of it for later."""
+        end = start + _SHORT_HEAD
         self._buffer += chunk[start:end]
         if end < len(chunk):
             self._rest, self._rest_at = chunk, end
