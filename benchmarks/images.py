@@ -104,7 +104,7 @@ def object_store() -> list[Figure]:
                 down = times.measure("download", lambda: _to_nowhere(port, _S3_PHOTOS, 16))
                 up = times.measure("upload", lambda: _upload(archive, number, body))  # noqa: B023
                 times.note("slower", max(down, up))
-                times.measure("both", lambda: _to_archive(port, archive, number))  # noqa: B023
+                times.measure("both", lambda: _to_archive(port, archive))
     finally:
         server.stop()
     value = f"{_S3_PHOTOS / times['both']:,.0f} photos/s"
@@ -219,7 +219,7 @@ def _to_nowhere(port: int, photos: int, width: int) -> None:
         _transfer(port, _Dropped, Archive.from_uri(place), photos, width)
 
 
-def _to_archive(port: int, archive: Archive, _number: int) -> None:
+def _to_archive(port: int, archive: Archive) -> None:
     _transfer(port, _Kept, archive, _S3_PHOTOS, 16)
 
 

@@ -116,7 +116,7 @@ class Parts(Iterator[Part]):
         self._body = 0
         self._length: int | None = None
         # The beginning of that part's body, when the buffer begins within it.
-        self._aside: list[bytearray | memoryview] = []
+        self._aside: list[memoryview] = []
         self._aside_bytes = 0
         self._ended = False
         self._max_part_bytes = max_part_bytes
