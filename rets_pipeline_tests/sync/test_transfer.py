@@ -116,40 +116,20 @@ def test_no_more_bodies_wait_for_the_archive_than_may(urls: list[str]) -> None:
     assert len(rows) == len(urls)
 
 
-def test_an_archive_that_is_slow_gets_a_thread_for_each(urls: list[str]) -> None:
-    """What is quick to store shares one; what is not must not wait for the others."""
-    guard, now, most, threads = threading.Lock(), [0], [0], set()
+@pytest.mark.parametrize(("quick", "threads"), [(0.0, 4), (PATIENCE, transfer._FEW)])
+def test_an_archive_gets_a_thread_for_each_if_it_is_slow_and_few_if_quick(
+    urls: list[str], monkeypatch: pytest.MonkeyPatch, quick: float, threads: int
+) -> None:
+    """What is slow must not wait for the others; those that are quick only wait for one another."""
+    monkeypatch.setattr(transfer, "_QUICK_SECONDS", quick)  # whatever this machine is
+    monkeypatch.setattr(transfer, "_LONGEST_WAIT", PATIENCE)
+    guard, now, most = threading.Lock(), [0], [0]
 
     def store() -> None:
         with guard:
-            threads.add(threading.get_ident())
             now[0] += 1
             most[0] = max(most[0], now[0])
         time.sleep(0.02)
-        with guard:
-            now[0] -= 1
-
-    with Transfer(PHOTOS, "tests/1.0") as given:
-        given.give(Task(url, store) for url in urls)
-        while given.waiting:
-            given.take(100, 30)
-        assert given._seconds_to_store > transfer._QUICK_SECONDS
-    assert most[0] == len(threads) == PHOTOS.connections
-
-
-def test_an_archive_that_is_quick_gets_few_threads(
-    urls: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They would only wait for one another."""
-    for limit in ("_QUICK_SECONDS", "_LONGEST_WAIT"):  # however slow this machine is
-        monkeypatch.setattr(transfer, limit, PATIENCE)
-    now, most, guard = [0], [0], threading.Lock()
-
-    def store() -> None:
-        with guard:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        time.sleep(0.01)
         with guard:
             now[0] -= 1
 
@@ -158,7 +138,7 @@ def test_an_archive_that_is_quick_gets_few_threads(
         given.give(Task(url, store) for url in urls)
         while given.waiting:
             given.take(100, PATIENCE)
-    assert most[0] == transfer._FEW
+    assert most[0] == threads
 
 
 def test_nobody_who_waits_for_room_is_forgotten(server: ImageServer, urls: list[str]) -> None:
