@@ -1,44 +1,41 @@
 """Images over HTTP.
 
 What belongs here: one download with its repetitions, and what is refused. What does not: which
-images, and where the bytes go.
-
-The library is aiohttp, by measurement: it needs an eighth of the processor time of ``requests``
-for a photo (``python -m benchmarks images``).
+images, where the bytes go, and the requests themselves (``exchanges``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
-import socket
+import re
 import zlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
 from yarl import URL
 
 from rets_pipeline.settings import PhotoSettings
 from rets_pipeline.sync import hosts
+from rets_pipeline.sync.exchanges import AddressRefused, Broken, Client, Head, TooSlow
 from rets_pipeline.sync.hosts import Host
-from rets_pipeline.sync.received import IN_MEMORY, Received
+from rets_pipeline.sync.received import Received
 
-_CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 60.0
 _REDIRECTS = 3
 #: requests for one image in one run, the first one included
 _ATTEMPTS = 3
 _CHUNK = 1 << 16
 #: below 500, a fault of the host rather than of the image: worth another request
 _HOSTS_OWN = frozenset({408, 425, 429})
+#: of an answer that is no image, to its end: the connection can be used again
+_LONGEST_MESSAGE = 1 << 16
 #: a longer validator is none
 _LONGEST_VALIDATOR = 1_000
 _IMPOSSIBLE = "such an address is impossible"
 _PACKINGS = ("gzip", "x-gzip", "deflate")
-_PRIVATE = "the host is on a private network"
+_NAME = re.compile(r"[0-9a-z_-]+(\.[0-9a-z_-]+)*\.?")
+_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$")
 #: RFC 6052: addresses of version 4 behind a translator
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 #: RFC 4291, 2.4: of version 6, all addresses of the internet so far
@@ -115,34 +112,19 @@ class Downloader:
         self._photos = photos
         self._hosts: dict[str, Host] = {}
         self._admitted: dict[str, Host] = {}  # by what their addresses begin with
-        self._headers = {
+        headers = {
             "User-Agent": user_agent,
             "Accept": "image/*",
             "Accept-Encoding": "identity",  # the end of a packed body can be missing unnoticed
         }
-        self._session: aiohttp.ClientSession
+        self._client = Client(headers, photos.timeout_seconds, self._may_connect)
 
     async def __aenter__(self) -> Self:
-        # Neither environment (.netrc, proxies) nor cookies: nothing secret goes to an image host.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,  # the callers' number is the limit
-                ttl_dns_cache=300,
-                socket_factory=self._socket,
-            ),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
-            ),
-            headers=self._headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            read_bufsize=1 << 18,
-        )
+        await self._client.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self._client.__aexit__()
 
     @property
     def hosts_left_alone(self) -> list[str]:
@@ -214,68 +196,28 @@ class Downloader:
         return found
 
     async def _answer(self, url: str, target: URL, held: Validators | None) -> Received | str:
-        headers = held.headers() if held else None
-        seconds = self._photos.timeout_seconds
+        headers = held.headers() if held else {}
+        body = _Body(url, self._photos.max_bytes)
         self.requests += 1
         try:
-            # Of this request alone: whoever waits for the host's turn has not begun.
-            async with (
-                asyncio.timeout(seconds) as clock,
-                self._session.get(target, allow_redirects=False, headers=headers) as answer,
-            ):
-                return await self._understood(url, answer)
-        except (
-            aiohttp.InvalidURL
-        ):  # and those of its kind: an address that aiohttp finds impossible
-            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if clock.expired():
-                raise _TooSlow(f"{place_of(url)}: not here after {seconds:g} s") from None
-            if _PRIVATE in str(error):
-                raise ImageRefused(f"{place_of(url)}: {_PRIVATE}") from None
-            raise _HostFault(f"{place_of(url)}: {_words(error)}") from None
-        except ValueError:  # an address that only its parts' users find impossible
-            raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
+            head = await self._head(target, headers, body)
+            if head.status == 200:
+                return body.whole(head)
+        except AddressRefused:
+            raise ImageRefused(f"{place_of(url)}: the host is on a private network") from None
+        except TooSlow as error:
+            raise _TooSlow(f"{place_of(url)}: {error}") from None
+        except Broken as error:
+            raise _HostFault(f"{place_of(url)}: {error}") from None
+        finally:
+            body.close()
+        return _elsewhere(url, head, is_conditional=bool(headers))
 
-    async def _understood(self, url: str, answer: aiohttp.ClientResponse) -> Received | str:
-        if answer.status >= 500 or answer.status in _HOSTS_OWN:
-            wait = hosts.retry_after(answer.headers.get("Retry-After"))
-            raise _HostFault(f"{place_of(url)}: HTTP {answer.status}", retry_after=wait)
-        if answer.status in (401, 403):
-            raise _Forbidden(f"{place_of(url)}: HTTP {answer.status}")
-        if answer.status in (404, 410):
-            raise ImageAbsent(f"{place_of(url)}: HTTP {answer.status}")
-        if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
-            return urljoin(url, answer.headers["Location"])
-        if answer.status == 304 and any(
-            name in answer.request_info.headers for name in ("If-None-Match", "If-Modified-Since")
-        ):
-            raise ImageUnchanged(f"{place_of(url)}: HTTP 304")
-        if answer.status != 200:
-            raise ImageRefused(f"{place_of(url)}: HTTP {answer.status}")
-        return await self._body(url, answer)
-
-    async def _body(self, url: str, answer: aiohttp.ClientResponse) -> Received:
-        limit = self._photos.max_bytes
-        # Any other word is a mistake of the host's: the bytes themselves tell what they are.
-        packed = answer.headers.get("Content-Encoding", "").strip().lower() in _PACKINGS
-        length = None if packed else answer.content_length
-        etag, modified = (_validator(answer, name) for name in ("ETag", "Last-Modified"))
-        if length is not None and length > limit:
-            raise _too_large(url, limit)
-        if length is not None and length <= IN_MEMORY:
-            return Received(await answer.read(), etag=etag, last_modified=modified)
-        received = Received(etag=etag, last_modified=modified)
+    async def _head(self, target: URL, headers: dict[str, str], body: _Body) -> Head:
         try:
-            chunks = answer.content.iter_chunked(_CHUNK)
-            async for piece in _unpacked(answer, chunks) if packed else chunks:
-                received.write(piece)
-                if received.bytes > limit:
-                    raise _too_large(url, limit)
-        except BaseException:
-            received.close()
-            raise
-        return received
+            return await self._client.get(str(target), headers, body.write)
+        except _Enough as enough:
+            return enough.head
 
     def _host(self, url: str) -> tuple[Host, URL]:
         """The host of an address that may be asked, and the address as the library reads it.
@@ -309,8 +251,8 @@ class Downloader:
             asked = (target.host, target.raw_host)
         except ValueError:
             raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
-        # Two readers of one address must not see two hosts. Version 6 has several spellings.
-        if name not in asked and ":" not in name:
+        # No two readers of one address may see two hosts. Version 6 has several spellings.
+        if ":" not in name and (name not in asked or not _is_name(target.raw_host or "")):
             raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}")
         key = f"{name}:{port}" if port else name
         if key not in self._hosts:
@@ -319,68 +261,133 @@ class Downloader:
             self._hosts[key] = Host(per_host, photos.requests_per_second)
         return self._hosts[key]
 
-    def _socket(self, address: Any) -> socket.socket:
-        """A socket to an address that the host's name has just been resolved to.
+    def _may_connect(self, address: str) -> bool:
+        return self._photos.allow_private_addresses or _is_public(address)
 
-        Here, and not when the name is looked at: what a name means may change in between.
+
+class _Enough(Exception):
+    """The rest of this answer does not matter."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.head = head
+
+
+class _Body:
+    """What an address is answered with; unpacked, if it was packed although nobody asked."""
+
+    def __init__(self, url: str, limit: int) -> None:
+        self._url = url
+        self._limit = limit
+        self._received: Received | None = None
+        self._unpacker: zlib._Decompress | None = None
+        self._ignored = 0
+
+    def write(self, head: Head, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            Broken: it cannot be unpacked.
+            ImageRefused: it is too large.
+            NoRoom: it could not be kept.
+            _Enough: the rest is not wanted.
         """
-        family, kind, protocol, _, target = address
-        if not self._photos.allow_private_addresses and not _is_public(str(target[0])):
-            raise PermissionError(errno.EACCES, _PRIVATE)
-        return socket.socket(family=family, type=kind, proto=protocol)
+        if head.status != 200:
+            self._ignored += len(piece)
+            if self._ignored > _LONGEST_MESSAGE:
+                raise _Enough(head)
+            return
+        if self._received is None:
+            self._received = self._begun(head)
+        if self._unpacker is None:
+            self._keep(self._received, piece)
+        elif self._unpacker.eof:
+            raise _Enough(head)  # what stands behind it is nobody's, and may have no end
+        else:
+            self._unpack(self._received, self._unpacker, piece)
+
+    def whole(self, head: Head) -> Received:
+        """All of it, which the caller closes from now on.
+
+        Raises:
+            Broken: it is packed, and its end is missing.
+        """
+        received = self._received or self._begun(head)
+        if self._unpacker is not None and not self._unpacker.eof:
+            raise Broken("the answer breaks off")
+        self._received = None
+        return received
+
+    def close(self) -> None:
+        """Forget what came and was not handed over."""
+        if self._received is not None:
+            self._received.close()
+
+    def _begun(self, head: Head) -> Received:
+        # Any other word is a mistake of the host's: the bytes themselves tell what they are.
+        if head.headers.get("content-encoding", "").lower() in _PACKINGS:
+            self._unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        elif _length(head) > self._limit:
+            raise self._too_large()
+        etag, modified = (_validator(head, name) for name in ("etag", "last-modified"))
+        return Received(etag=etag, last_modified=modified)
+
+    def _keep(self, received: Received, piece: bytes) -> None:
+        received.write(piece)
+        if received.bytes > self._limit:
+            raise self._too_large()
+
+    def _unpack(self, received: Received, unpacker: zlib._Decompress, piece: bytes) -> None:
+        """In pieces that are never large."""
+        try:
+            while (unpacked := unpacker.decompress(piece, _CHUNK)) or unpacker.unconsumed_tail:
+                self._keep(received, unpacked)
+                piece = unpacker.unconsumed_tail
+        except zlib.error:
+            raise Broken("the answer cannot be unpacked") from None
+
+    def _too_large(self) -> ImageRefused:
+        return ImageRefused(f"{place_of(self._url)}: larger than {self._limit} bytes")
 
 
-async def _unpacked(
-    answer: aiohttp.ClientResponse, chunks: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    """A body that was packed although nobody asked for it, in pieces that are never large.
-
-    Raises:
-        aiohttp.ClientPayloadError: it cannot be unpacked, or not to its end.
-    """
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        async for chunk in chunks:
-            while chunk:
-                yield unpacker.decompress(chunk, _CHUNK)
-                chunk = unpacker.unconsumed_tail
-            if unpacker.eof:
-                return  # what stands behind it is nobody's, and may have no end
-        while piece := unpacker.decompress(unpacker.unconsumed_tail, _CHUNK):
-            yield piece
-    except zlib.error:
-        raise aiohttp.ClientPayloadError("it cannot be unpacked") from None
-    if not unpacker.eof:
-        raise aiohttp.ClientPayloadError("it breaks off")
-
-
-def _too_large(url: str, limit: int) -> ImageRefused:
-    return ImageRefused(f"{place_of(url)}: larger than {limit} bytes")
-
-
-def _words(error: Exception) -> str:
-    """What went wrong on the line, without what the library quotes."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host's name is not known"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return "the host's certificate is not trusted"
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection after {_CONNECT_SECONDS:g} s"
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return f"silence for {_SILENCE_SECONDS:g} s"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        if error.os_error.errno == errno.ECONNREFUSED:
-            return "the host refuses connections"
-        return f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the answer breaks off, or cannot be unpacked"
-    return f"the connection broke ({type(error).__name__})"
+def _elsewhere(url: str, head: Head, *, is_conditional: bool) -> str:
+    """The address that an answer without an image names."""
+    if head.status >= 500 or head.status in _HOSTS_OWN:
+        wait = hosts.retry_after(head.headers.get("retry-after"))
+        raise _HostFault(f"{place_of(url)}: HTTP {head.status}", retry_after=wait)
+    if head.status in (401, 403):
+        raise _Forbidden(f"{place_of(url)}: HTTP {head.status}")
+    if head.status in (404, 410):
+        raise ImageAbsent(f"{place_of(url)}: HTTP {head.status}")
+    if head.status in (301, 302, 303, 307, 308) and "location" in head.headers:
+        try:
+            return urljoin(url, head.headers["location"])
+        except ValueError:
+            raise ImageRefused(f"{place_of(url)}: a redirect to nowhere") from None
+    if head.status == 304 and is_conditional:
+        raise ImageUnchanged(f"{place_of(url)}: HTTP 304")
+    raise ImageRefused(f"{place_of(url)}: HTTP {head.status}")
 
 
 def _matches(host: str, pattern: str) -> bool:
     if pattern.startswith("*."):
         return host.endswith(pattern[1:])
     return host == pattern
+
+
+def _is_name(host: str) -> bool:
+    """Nobody can read it as anything else: as a number that means an address, say."""
+    if _NUMBER.search(host):
+        return _is_version_4(host)
+    return _NAME.fullmatch(host) is not None
+
+
+def _is_version_4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_public(address: str) -> bool:
@@ -413,8 +420,14 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _validator(answer: aiohttp.ClientResponse, name: str) -> str | None:
+def _length(head: Head) -> int:
+    """What it says of its body; 0 when that is nothing, or no number."""
+    text = head.headers.get("content-length", "")[:20]
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _validator(head: Head, name: str) -> str | None:
     """A header that may be kept and sent back; None when it holds what no such header may."""
-    value = answer.headers.get(name, "")
+    value = head.headers.get(name, "")
     is_one = value.isascii() and value.isprintable() and len(value) <= _LONGEST_VALIDATOR
     return value if value and is_one else None

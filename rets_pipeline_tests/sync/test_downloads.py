@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rets_pipeline.settings import PhotoSettings
-from rets_pipeline.sync import downloads, hosts, received
+from rets_pipeline.sync import downloads, exchanges, hosts, received
 from rets_pipeline.sync.downloads import (
     Downloader,
     ImageAbsent,
@@ -272,18 +272,15 @@ def test_a_name_that_means_something_else_the_next_time(
 ) -> None:
     """DNS rebinding: what counts is where the connection goes, not what a look-up said before."""
     plain = socket.getaddrinfo
-    answers = iter(["93.184.216.34"])  # whoever looks first sees a public address
 
-    def rebinding(host: str, *more: Any, **named: Any) -> Any:
-        if host != "rebinding.example.com":
-            return plain(host, *more, **named)
-        return plain(next(answers, "127.0.0.1"), *more, **named)
+    def public(host: str, *more: Any, **named: Any) -> Any:
+        return plain("93.184.216.34" if host == "rebinding.localhost" else host, *more, **named)
 
-    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    assert socket.getaddrinfo("rebinding.example.com", 80)[0][4][0] == "93.184.216.34"
-    url = server.url("/1.jpg", host="rebinding.example.com")
-    message = refusal(url, hosts=["*.example.com"], allow_private_addresses=False)
-    assert message == "rebinding.example.com/1.jpg: the host is on a private network"
+    monkeypatch.setattr(socket, "getaddrinfo", public)
+    assert socket.getaddrinfo("rebinding.localhost", 80)[0][4][0] == "93.184.216.34"
+    url = server.url("/1.jpg", host="rebinding.localhost")
+    message = refusal(url, hosts=["*.localhost"], allow_private_addresses=False)
+    assert message == "rebinding.localhost/1.jpg: the host is on a private network"
     assert server.asked == {}
 
 
@@ -350,10 +347,10 @@ def test_a_refused_connection() -> None:
 
 
 def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(exchanges, "_SILENCE_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert refusal(f"http://127.0.0.1:{port}/1.jpg").endswith(": silence for 0.1 s")
+        assert refusal(f"http://127.0.0.1:{port}/1.jpg").endswith(": silence for 1 s")
 
 
 def test_a_server_that_sends_a_byte_now_and_then(server: ImageServer) -> None:
@@ -435,7 +432,6 @@ def test_a_disk_that_is_full_is_no_fault_of_the_host(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(received, "IN_MEMORY", 10_000)
-    monkeypatch.setattr(downloads, "IN_MEMORY", 10_000)
     monkeypatch.setattr(received.tempfile, "TemporaryFile", full)
     server.answers["/1.jpg"] = Answer(jpeg_of(300_000))
     with Loader() as loader, pytest.raises(received.NoRoom, match="No space left"):
@@ -625,7 +621,6 @@ def test_a_large_image_goes_through_a_file(
     server: ImageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(received, "IN_MEMORY", 10_000)
-    monkeypatch.setattr(downloads, "IN_MEMORY", 10_000)
     data = jpeg_of(300_000)
     server.answers["/1.jpg"] = Answer(data)
     with Loader() as loader, loader.get(server.url("/1.jpg")) as image:

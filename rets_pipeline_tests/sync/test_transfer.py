@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rets_pipeline.settings import PhotoSettings
-from rets_pipeline.sync import downloads, received, transfer
+from rets_pipeline.sync import received, transfer
 from rets_pipeline.sync.downloads import Validators
 from rets_pipeline.sync.received import Picture, Received
 from rets_pipeline.sync.transfer import Transfer
@@ -224,7 +224,6 @@ def test_an_image_that_its_disk_had_no_room_for_ends_nothing(
 ) -> None:
     """What was left in its buffer cannot be written when the file is closed either."""
     monkeypatch.setattr(received, "IN_MEMORY", 10)
-    monkeypatch.setattr(downloads, "IN_MEMORY", 10)
     full = partial(Path("/dev/full").open, "w+b", buffering=1 << 20)
     monkeypatch.setattr(received.tempfile, "TemporaryFile", full)
     with Transfer(PHOTOS, "tests/1.0") as given:
