@@ -205,10 +205,9 @@ class Downloader:
                 return body.whole(head)
         except AddressRefused:
             raise ImageRefused(f"{place_of(url)}: the host is on a private network") from None
-        except TooSlow as error:
-            raise _TooSlow(f"{place_of(url)}: {error}") from None
         except Broken as error:
-            raise _HostFault(f"{place_of(url)}: {error}") from None
+            kind = _TooSlow if isinstance(error, TooSlow) else _HostFault
+            raise kind(f"{place_of(url)}: {error}") from None
         finally:
             body.close()
         return _elsewhere(url, head, is_conditional=bool(headers))
@@ -218,6 +217,10 @@ class Downloader:
             return await self._client.get(str(target), headers, body.write)
         except _Enough as enough:
             return enough.head
+        except Broken as error:
+            if error.head is None or error.head.status <= 200:
+                raise
+            return error.head  # it says everything, whatever becomes of the words behind it
 
     def _host(self, url: str) -> tuple[Host, URL]:
         """The host of an address that may be asked, and the address as the library reads it.

@@ -28,7 +28,13 @@ _NO_MORE = -1
 
 
 class Broken(Exception):
-    """No whole answer came; the message says why, without anything of the address."""
+    """No whole answer came; the message says why, without anything of the address.
+
+    Attributes:
+        head: of the answer, if so much came; its body did not come to its end.
+    """
+
+    head: Head | None = None
 
 
 class TooSlow(Broken):
@@ -148,7 +154,10 @@ class _Exchange:
         try:
             await sockets.transfer(self._handle)
         except pycurl.error as error:
-            raise self._fault or self._meaning(int(error.args[0])) from None
+            fault = self._fault or self._meaning(int(error.args[0]))
+            if isinstance(fault, Broken) and self._lines and not self._lines[-1].strip():
+                fault.head = self._head or _head_of(self._lines)
+            raise fault from None
         finally:
             if headers:
                 self._handle.setopt(pycurl.HTTPHEADER, _written(self._headers))
@@ -190,9 +199,9 @@ class _Exchange:
         if code == pycurl.E_OPERATION_TIMEDOUT:
             if self._handle.getinfo(pycurl.TOTAL_TIME) >= self._seconds:
                 return TooSlow(f"not here after {self._seconds:g} s")
-            has_begun = self._handle.getinfo(pycurl.PRETRANSFER_TIME) > 0
-            silence = f"silence for {_SILENCE_SECONDS} s"
-            return Broken(silence if has_begun else f"no connection after {_CONNECT_SECONDS} s")
+            if not self._handle.getinfo(pycurl.REQUEST_SIZE):
+                return Broken(f"no connection after {_CONNECT_SECONDS} s")
+            return Broken(f"silence for {_SILENCE_SECONDS} s")
         return Broken(_WORDS.get(code) or f"the connection broke (libcurl's error {code})")
 
 

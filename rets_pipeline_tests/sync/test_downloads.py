@@ -110,6 +110,16 @@ def test_an_absent_image(server: ImageServer, status: int) -> None:
         loader.get(server.url("/1.jpg"))
 
 
+@pytest.mark.parametrize("size", [1_000, 1_000_000])
+def test_an_absent_image_with_a_message_that_does_not_end(server: ImageServer, size: int) -> None:
+    server.answers["/1.jpg"] = Answer(b"x" * size, status=404, length=10**12)
+    server.answers["/2.jpg"] = Answer(PICTURE)
+    with Loader() as loader:
+        with pytest.raises(ImageAbsent):
+            loader.get(server.url("/1.jpg"))
+        assert loader.data(server.url("/2.jpg")) == PICTURE
+
+
 @pytest.mark.parametrize("status", [204, 206, 304, 401, 403, 429, 500, 503])
 def test_any_other_status_is_a_failure(server: ImageServer, status: int) -> None:
     body = b"" if status in (204, 304) else PICTURE
