@@ -3,7 +3,8 @@
 What belongs here: how libcurl is set up, one exchange, and what went wrong with it. What does not:
 which addresses may be asked for, what an answer means, and repetitions.
 
-The library is libcurl, by measurement.
+The library is libcurl by measurement: a photo costs the event loop half of what aiohttp takes for it
+(``benchmarks/README.md``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -229,9 +229,9 @@ _WORDS: dict[int, str] = {
 
 
 def _trusted() -> str:
-    """The file of the certificates that are trusted: what ``requests`` is told counts here, too."""
-    told = os.environ.get("REQUESTS_CA_BUNDLE") or ssl.get_default_verify_paths().cafile
-    return told or certifi.where()
+    """The file of the certificates that are trusted, which is that of ``requests``."""
+    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return next(filter(None, named), certifi.where())
 
 
 def _written(headers: Mapping[str, str]) -> list[str]:
