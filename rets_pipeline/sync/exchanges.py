@@ -3,7 +3,7 @@
 What belongs here: how libcurl is set up, one exchange, and what went wrong with it. What does not:
 which addresses may be asked for, what an answer means, and repetitions.
 
-The library is libcurl by measurement: a photo costs the event loop half of what aiohttp takes for it
+The library is libcurl by measurement: a photo costs the event loop half of what aiohttp takes
 (``benchmarks/README.md``).
 """
 
