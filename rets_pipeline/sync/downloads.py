@@ -18,7 +18,15 @@ from yarl import URL
 
 from rets_pipeline.settings import PhotoSettings
 from rets_pipeline.sync import hosts
-from rets_pipeline.sync.exchanges import AddressRefused, Broken, Client, Head, TooSlow
+from rets_pipeline.sync.exchanges import (
+    AddressImpossible,
+    AddressRefused,
+    Broken,
+    Client,
+    Enough,
+    Head,
+    TooSlow,
+)
 from rets_pipeline.sync.hosts import Host
 from rets_pipeline.sync.received import Received
 
@@ -28,8 +36,6 @@ _ATTEMPTS = 3
 _CHUNK = 1 << 16
 #: below 500, a fault of the host rather than of the image: worth another request
 _HOSTS_OWN = frozenset({408, 425, 429})
-#: of an answer that is no image, to its end: the connection can be used again
-_LONGEST_MESSAGE = 1 << 16
 #: a longer validator is none
 _LONGEST_VALIDATOR = 1_000
 _IMPOSSIBLE = "such an address is impossible"
@@ -200,27 +206,19 @@ class Downloader:
         body = _Body(url, self._photos.max_bytes)
         self.requests += 1
         try:
-            head = await self._head(target, headers, body)
+            head = await self._client.get(str(target), headers, body)
             if head.status == 200:
-                return body.whole(head)
+                return body.whole()
         except AddressRefused:
             raise ImageRefused(f"{place_of(url)}: the host is on a private network") from None
+        except AddressImpossible as error:
+            raise ImageRefused(f"{place_of(url)}: {error}") from None
         except Broken as error:
             kind = _TooSlow if isinstance(error, TooSlow) else _HostFault
             raise kind(f"{place_of(url)}: {error}") from None
         finally:
             body.close()
         return _elsewhere(url, head, is_conditional=bool(headers))
-
-    async def _head(self, target: URL, headers: dict[str, str], body: _Body) -> Head:
-        try:
-            return await self._client.get(str(target), headers, body.write)
-        except _Enough as enough:
-            return enough.head
-        except Broken as error:
-            if error.head is None or error.head.status <= 200:
-                raise
-            return error.head  # it says everything, whatever becomes of the words behind it
 
     def _host(self, url: str) -> tuple[Host, URL]:
         """The host of an address that may be asked, and the address as the library reads it.
@@ -251,11 +249,11 @@ class Downloader:
             raise ImageRefused(f"{place_of(url)}: the host is not among photos.hosts of the feed")
         try:
             target = URL(url)
-            asked = (target.host, target.raw_host)
+            asked = (target.host or "", target.raw_host or "")
         except ValueError:
             raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}") from None
-        # No two readers of one address may see two hosts. Version 6 has several spellings.
-        if ":" not in name and (name not in asked or not _is_name(target.raw_host or "")):
+        # No two readers of one address may see two hosts.
+        if not _is_one_host(name, *asked):
             raise ImageRefused(f"{place_of(url)}: {_IMPOSSIBLE}")
         key = f"{name}:{port}" if port else name
         if key not in self._hosts:
@@ -268,83 +266,76 @@ class Downloader:
         return self._photos.allow_private_addresses or _is_public(address)
 
 
-class _Enough(Exception):
-    """The rest of this answer does not matter."""
-
-    def __init__(self, head: Head) -> None:
-        super().__init__()
-        self.head = head
-
-
 class _Body:
     """What an address is answered with; unpacked, if it was packed although nobody asked."""
 
     def __init__(self, url: str, limit: int) -> None:
         self._url = url
         self._limit = limit
-        self._received: Received | None = None
+        self._received: Received
+        self._is_open = False
         self._unpacker: zlib._Decompress | None = None
-        self._ignored = 0
 
-    def write(self, head: Head, piece: bytes) -> None:
+    def begin(self, head: Head) -> bool:
+        """An image, or anything else.
+
+        Raises:
+            ImageRefused: it says that it is too large.
+        """
+        if head.status != 200:
+            return False
+        # Any other word is a mistake of the host's: the bytes themselves tell what they are.
+        if head.headers.get("content-encoding", "").lower() in _PACKINGS:
+            self._unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        elif head.length > self._limit:
+            raise self._too_large()
+        etag, modified = (_validator(head, name) for name in ("etag", "last-modified"))
+        self._received = Received(etag=etag, last_modified=modified)
+        self._is_open = True
+        return True
+
+    def write(self, piece: bytes) -> None:
         """Take the next piece.
 
         Raises:
             Broken: it cannot be unpacked.
+            Enough: it is behind the end of what was packed.
             ImageRefused: it is too large.
             NoRoom: it could not be kept.
-            _Enough: the rest is not wanted.
         """
-        if head.status != 200:
-            self._ignored += len(piece)
-            if self._ignored > _LONGEST_MESSAGE:
-                raise _Enough(head)
-            return
-        if self._received is None:
-            self._received = self._begun(head)
         if self._unpacker is None:
-            self._keep(self._received, piece)
+            self._keep(piece)
         elif self._unpacker.eof:
-            raise _Enough(head)  # what stands behind it is nobody's, and may have no end
+            raise Enough  # it is nobody's, and may have no end
         else:
-            self._unpack(self._received, self._unpacker, piece)
+            self._unpack(self._unpacker, piece)
 
-    def whole(self, head: Head) -> Received:
+    def whole(self) -> Received:
         """All of it, which the caller closes from now on.
 
         Raises:
             Broken: it is packed, and its end is missing.
         """
-        received = self._received or self._begun(head)
         if self._unpacker is not None and not self._unpacker.eof:
             raise Broken("the answer breaks off")
-        self._received = None
-        return received
+        self._is_open = False
+        return self._received
 
     def close(self) -> None:
         """Forget what came and was not handed over."""
-        if self._received is not None:
+        if self._is_open:
             self._received.close()
 
-    def _begun(self, head: Head) -> Received:
-        # Any other word is a mistake of the host's: the bytes themselves tell what they are.
-        if head.headers.get("content-encoding", "").lower() in _PACKINGS:
-            self._unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        elif _length(head) > self._limit:
-            raise self._too_large()
-        etag, modified = (_validator(head, name) for name in ("etag", "last-modified"))
-        return Received(etag=etag, last_modified=modified)
-
-    def _keep(self, received: Received, piece: bytes) -> None:
-        received.write(piece)
-        if received.bytes > self._limit:
+    def _keep(self, piece: bytes) -> None:
+        self._received.write(piece)
+        if self._received.bytes > self._limit:
             raise self._too_large()
 
-    def _unpack(self, received: Received, unpacker: zlib._Decompress, piece: bytes) -> None:
+    def _unpack(self, unpacker: zlib._Decompress, piece: bytes) -> None:
         """In pieces that are never large."""
         try:
             while (unpacked := unpacker.decompress(piece, _CHUNK)) or unpacker.unconsumed_tail:
-                self._keep(received, unpacked)
+                self._keep(unpacked)
                 piece = unpacker.unconsumed_tail
         except zlib.error:
             raise Broken("the answer cannot be unpacked") from None
@@ -378,19 +369,24 @@ def _matches(host: str, pattern: str) -> bool:
     return host == pattern
 
 
-def _is_name(host: str) -> bool:
-    """Nobody can read it as anything else: as a number that means an address, say."""
-    if _NUMBER.search(host):
-        return _is_version_4(host)
-    return _NAME.fullmatch(host) is not None
-
-
-def _is_version_4(host: str) -> bool:
-    try:
-        ipaddress.IPv4Address(host)
-    except ValueError:
+def _is_one_host(name: str, host: str, raw_host: str) -> bool:
+    """Nobody can read it as another one: as a number that means an address, say."""
+    if ":" in name:
+        # Without a zone: it may say anything, and not everybody heeds it. Spellings are several.
+        address = _address(name)
+        return address is not None and address == _address(raw_host) and "%" not in name
+    if name not in (host, raw_host):
         return False
-    return True
+    if _NUMBER.search(raw_host):
+        return _address(raw_host) is not None
+    return _NAME.fullmatch(raw_host) is not None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _is_public(address: str) -> bool:
@@ -421,12 +417,6 @@ def place_of(url: str) -> str:
 def printable(text: str) -> str:
     """Text of a server's as every database and terminal takes it."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _length(head: Head) -> int:
-    """What it says of its body; 0 when that is nothing, or no number."""
-    text = head.headers.get("content-length", "")[:20]
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _validator(head: Head, name: str) -> str | None:

@@ -20,6 +20,8 @@ from rets_pipeline.rets.images import ImageType, image_fault, image_type, jpeg_s
 
 #: an image above this goes through a temporary file, and to S3 in several parts
 IN_MEMORY = 4 * 1024 * 1024
+#: pieces below this are put together at once: each one for itself takes more room than it has
+_SMALL = 1024
 _NO_ROOM = "a large image could not be written to a temporary file"
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 
@@ -66,7 +68,7 @@ class Received:
         self.bytes = len(data)
         self.etag = etag
         self.last_modified = last_modified
-        self._pieces = [data] if data else []
+        self._pieces: list[bytes | bytearray] = [data] if data else []
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
@@ -85,19 +87,21 @@ class Received:
         try:
             self._keep(piece)
         except OSError as error:
-            raise NoRoom(
-                f"a large image could not be written to a temporary file: {error}"
-            ) from error
+            raise NoRoom(f"{_NO_ROOM}: {error}") from error
 
     def _keep(self, piece: bytes) -> None:
         if self._file is None and self.bytes > IN_MEMORY:
             self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115
             self._file.writelines(self._pieces)
             self._pieces = []
-        if self._file is None:
-            self._pieces.append(piece)
-        else:
+        if self._file is not None:
             self._file.write(piece)
+        elif len(piece) >= _SMALL:
+            self._pieces.append(piece)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += piece
+        else:
+            self._pieces.append(bytearray(piece))
 
     @property
     def is_in_memory(self) -> bool:
@@ -116,9 +120,7 @@ class Received:
         try:
             self._file.flush()
         except OSError as error:
-            raise NoRoom(
-                f"a large image could not be written to a temporary file: {error}"
-            ) from error
+            raise NoRoom(f"{_NO_ROOM}: {error}") from error
         with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             self._file.seek(0)
             return _picture(view, self._file)
@@ -139,9 +141,11 @@ class Received:
                 file.close()
 
     def _joined(self) -> bytes:
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+        only = self._pieces[0] if len(self._pieces) == 1 else None
+        if not isinstance(only, bytes):
+            only = b"".join(self._pieces)
+            self._pieces = [only]
+        return only
 
 
 def _picture(data: bytes | mmap.mmap, file: BinaryIO | None) -> Picture:

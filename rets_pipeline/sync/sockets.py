@@ -47,17 +47,30 @@ class Sockets:
         Raises:
             pycurl.error: it did not succeed.
         """
-        future = self._transfers[handle] = self._loop.create_future()
         self._multi.add_handle(handle)
+        future = self._transfers[handle] = self._loop.create_future()
         try:
             await future
         finally:
-            del self._transfers[handle]
-            self._multi.remove_handle(handle)
+            if self._transfers.pop(handle, None) is not None:
+                self._multi.remove_handle(handle)
+
+    def stop_in(self, seconds: float, handle: pycurl.Curl) -> asyncio.Handle:
+        """Let a transfer fail for the time that it takes, unless what is returned is cancelled."""
+        return self._loop.call_later(seconds, self._stop, handle)
+
+    def _stop(self, handle: pycurl.Curl) -> None:
+        if handle in self._transfers:
+            error = pycurl.error(pycurl.E_OPERATION_TIMEDOUT, "stopped")
+            _fail(self._transfers[handle], error)
 
     def close(self) -> None:
-        """Give everything back, connections included, when no transfer is left."""
+        """Give everything back, connections included; transfers that are left are cancelled."""
         self._loop.remove_reader(self._selector.fileno())
+        for handle, future in self._transfers.items():
+            self._multi.remove_handle(handle)
+            future.cancel()
+        self._transfers.clear()
         self._multi.close()
         self._set_timer(-1)
         self._selector.close()

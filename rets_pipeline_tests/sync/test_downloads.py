@@ -120,6 +120,30 @@ def test_an_absent_image_with_a_message_that_does_not_end(server: ImageServer, s
         assert loader.data(server.url("/2.jpg")) == PICTURE
 
 
+@pytest.mark.parametrize(
+    ("answer", "requests"),
+    [
+        (Answer(status=404, length=345), 1),
+        (Answer(status=403, length=345), 1),
+        (Answer(status=302, headers={"Location": "/good.jpg"}, length=345), 2),
+        (Answer(status=503, headers={"Retry-After": "3600"}, length=345), 1),
+    ],
+    ids=["404", "403", "302", "503"],
+)
+def test_a_status_counts_whatever_becomes_of_its_body(
+    server: ImageServer, answer: Answer, requests: int
+) -> None:
+    server.answers["/1.jpg"] = answer
+    server.answers["/good.jpg"] = Answer(PICTURE)
+    with Loader() as loader:
+        if answer.status == 302:
+            assert loader.data(server.url("/1.jpg")) == PICTURE
+        else:
+            with pytest.raises((ImageAbsent, ImageRefused), match=f"HTTP {answer.status}"):
+                loader.get(server.url("/1.jpg"))
+        assert sum(server.asked.values()) == requests
+
+
 @pytest.mark.parametrize("status", [204, 206, 304, 401, 403, 429, 500, 503])
 def test_any_other_status_is_a_failure(server: ImageServer, status: int) -> None:
     body = b"" if status in (204, 304) else PICTURE
@@ -233,6 +257,35 @@ def test_addresses_that_are_none_are_refused_and_end_no_run(url: str, private: b
         hosts=["127.0.0.1", "*.example.com", "2130706433", "0x7f.1"],
         allow_private_addresses=private,
     )
+
+
+def test_literal_addresses_of_version_6(server: ImageServer) -> None:
+    """A zone may say anything, and libcurl connects whatever it says."""
+    server.answers["/1.jpg"] = Answer(PICTURE)
+    mapped = "::ffff:127.0.0.1"
+    with Loader(hosts=[mapped, "*.example.com", "*"]) as loader:
+        assert loader.data(server.url("/1.jpg", host=f"[{mapped}]")) == PICTURE
+        server.asked.clear()
+        for odd in (f"{mapped}%x.example.com", f"{mapped}%25x.example.com", f"{mapped}%251",
+                    "::1%é.example.com", "v1.x:y.example.com"):  # fmt: skip
+            url = server.url("/1.jpg", host=f"[{odd}]")
+            server.answers["/2.jpg"] = Answer(status=302, headers={"Location": url})
+            for asked in (url, server.url("/2.jpg")):
+                with pytest.raises(ImageRefused):
+                    loader.get(asked)
+    assert set(server.asked) <= {"/2.jpg"}
+
+
+def test_an_address_that_only_the_library_finds_impossible_is_no_fault_of_its_host(
+    server: ImageServer,
+) -> None:
+    server.answers["/1.jpg"] = Answer(PICTURE)
+    with Loader() as loader:
+        for number in range(25):
+            with pytest.raises(ImageRefused, match="such an address is impossible"):
+                loader.get(f"http://u%00@127.0.0.1:{server.port}/{number}.jpg")
+        assert loader.data(server.url("/1.jpg")) == PICTURE
+    assert set(server.asked) == {"/1.jpg"}
 
 
 def judged(downloader: Downloader, url: str) -> tuple[str, str | None] | None:

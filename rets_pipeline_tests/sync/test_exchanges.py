@@ -18,7 +18,15 @@ import pytest
 import trustme
 
 from rets_pipeline.sync import exchanges
-from rets_pipeline.sync.exchanges import AddressRefused, Broken, Client, Head, TooSlow
+from rets_pipeline.sync.exchanges import (
+    AddressImpossible,
+    AddressRefused,
+    Broken,
+    Client,
+    Enough,
+    Head,
+    TooSlow,
+)
 from rets_pipeline.sync.sockets import Sockets
 from rets_pipeline_tests.patience import PATIENCE
 
@@ -26,6 +34,7 @@ BODY = bytes(range(256)) * 400
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 SECRET = "hunter2"
 NOTHING: Mapping[str, str] = {}
+CONDITION = {"If-None-Match": '"1"'}
 Got = tuple[Head, bytes]
 Talk = Callable[[socket.socket], None]
 
@@ -105,10 +114,33 @@ def client(seconds: float = PATIENCE, **more: Any) -> Client:
     return Client({"User-Agent": "tests/1.0"}, seconds, more.get("may", lambda address: True))
 
 
-async def got(source: Client, url: str, headers: dict[str, str] | None = None) -> Got:
-    pieces: list[bytes] = []
-    head = await source.get(url, headers, lambda head, piece: pieces.append(piece))
-    return head, b"".join(pieces)
+class Taken:
+    """Takes every body, or raises something instead."""
+
+    def __init__(self, raised: Exception | None = None) -> None:
+        self.raised = raised
+        self.pieces: list[bytes] = []
+
+    def begin(self, head: Head) -> bool:
+        return True
+
+    def write(self, piece: bytes) -> None:
+        if self.raised is not None:
+            raise self.raised
+        self.pieces.append(piece)
+
+
+class Unwanted(Taken):
+    """Wants none."""
+
+    def begin(self, head: Head) -> bool:
+        return False
+
+
+async def got(source: Client, url: str, headers: Mapping[str, str] = NOTHING) -> Got:
+    taken = Taken()
+    head = await source.get(url, headers, taken)
+    return head, b"".join(taken.pieces)
 
 
 def run(work: Callable[[Client], Coroutine[Any, Any, Any]], source: Client | None = None) -> Any:
@@ -190,7 +222,7 @@ def test_a_cancelled_exchange_leaves_nothing_to_the_next(phase: str) -> None:
             server.serve(connection)
 
     async def twice(source: Client) -> Got:
-        task = asyncio.create_task(got(source, server.url, {"If-None-Match": '"1"'}))
+        task = asyncio.create_task(got(source, server.url, CONDITION))
         await asyncio.sleep(0)
         if phase != "before":
             assert await asyncio.to_thread(reached.wait, PATIENCE)
@@ -208,14 +240,15 @@ def test_a_cancelled_exchange_leaves_nothing_to_the_next(phase: str) -> None:
     assert b"if-none-match" not in server.requests[-1].lower()
 
 
-def test_what_takes_the_body_may_end_the_exchange() -> None:
-    def enough(head: Head, piece: bytes) -> None:
-        raise KeyError(head.status)
-
+@pytest.mark.parametrize("raised", [KeyError("why"), Enough()], ids=["error", "enough"])
+def test_what_takes_the_body_may_end_the_exchange(raised: Exception) -> None:
     async def thrice(source: Client) -> list[bytes]:
         first = await got(source, server.url)
-        with pytest.raises(KeyError, match="200"):
-            await source.get(server.url, {"If-None-Match": '"1"'}, enough)
+        if isinstance(raised, Enough):
+            assert (await source.get(server.url, CONDITION, Taken(raised))).status == 200
+        else:
+            with pytest.raises(KeyError, match="why"):
+                await source.get(server.url, CONDITION, Taken(raised))
         return [first[1], (await got(source, server.url))[1]]
 
     with serving() as server:
@@ -236,6 +269,103 @@ def test_a_head() -> None:
         "etag": '"1"', "content-length": "2", "x-place": "café", "x-odd": "\udcff",
         "http/1.1 404": "no",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 200OK", b"http/1.0 200"])
+def test_status_lines(line: bytes) -> None:
+    with serving(saying(line + b"\r\nContent-Length: 2\r\n\r\nab")) as server:
+        head, body = run(lambda source: got(source, server.url))
+    assert (head.status, body) == (200, b"ab")
+
+
+def test_what_stands_behind_a_body_is_no_head() -> None:
+    answer = b"HTTP/1.1 404 \r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHTTP/: x\r\nETag: x\r\n\r\n"
+    with serving(saying(answer)) as server:
+        head, _ = run(lambda source: got(source, server.url))
+    assert (head.status, head.headers) == (404, {"transfer-encoding": "chunked"})
+
+
+@pytest.mark.parametrize("status", [200, 302, 304, 404])
+@pytest.mark.parametrize("behind", [b"", b"Location: /x\r\n", b"Content-Ty"])
+def test_a_head_that_breaks_off(status: int, behind: bytes) -> None:
+    """Libcurl finds it whole, and its body empty."""
+    with serving(saying(b"HTTP/1.1 %d X\r\n" % status + behind)) as server:
+        assert str(failure(server.url)) == "the answer breaks off"
+
+
+LONG = b"HTTP/1.1 404 X\r\nContent-Length: 100000\r\n\r\n"
+SHORT = b"HTTP/1.1 404 X\r\nContent-Length: 1000\r\n\r\n"
+ENDLESS = b"HTTP/1.1 404 X\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_kept"),
+    [
+        ([SHORT, b"x" * 1_000], True),
+        ([SHORT, b"x" * 999, None], False),
+        ([SHORT, b"x" * 999], False),
+        ([SHORT], False),
+        ([LONG], False),
+        ([ENDLESS, *[b"x" * 10_000] * 10_000], False),
+        ([ENDLESS], False),
+    ],
+    ids=["whole", "cut", "slow", "silent", "long", "endless", "silent without a length"],
+)
+def test_a_body_that_is_not_wanted(
+    sent: list[bytes | None], is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the head says is known; only a short and quick rest is worth a connection."""
+
+    def talk(connection: socket.socket) -> None:
+        server.request(connection)
+        if server.connections == 1:
+            for piece in sent:
+                if piece is None:
+                    return
+                connection.sendall(piece)
+        else:
+            connection.sendall(WHOLE)
+        server.serve(connection)
+
+    async def twice(source: Client) -> list[Any]:
+        first = await source.get(server.url, {}, Unwanted())
+        return [first.status, (await got(source, server.url))[1]]
+
+    monkeypatch.setattr(exchanges, "_UNWANTED_SECONDS", 0.1)
+    with serving(talk) as server:
+        assert run(twice) == [404, BODY]
+        assert (server.connections == 1) is is_kept
+
+
+@pytest.mark.parametrize("url", ["http://u%00@127.0.0.1/", "http://[::1%é]/", "http://[v1.x]/"])
+def test_addresses_that_are_impossible(url: str) -> None:
+    assert isinstance(failure(url), AddressImpossible)
+
+
+def test_an_address_without_end() -> None:
+    assert str(failure("http://127.0.0.1/" + "x" * 9_000_000)).startswith("the connection broke")
+
+
+def test_one_address_of_a_name_may_be_connected_to() -> None:
+    def may(address: str) -> bool:
+        return address == "127.0.0.1"
+
+    with serving() as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        assert run(lambda source: got(source, url), client(may=may))[1] == BODY
+    assert str(failure(url, client(may=may))) == "the host refuses connections"
+
+
+def test_whoever_leaves_leaves_no_exchange_behind() -> None:
+    async def leaving() -> None:
+        async with client() as source:
+            task = asyncio.create_task(got(source, server.url))
+            await asyncio.sleep(0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with serving(lambda connection: time.sleep(0.5)) as server:
+        asyncio.run(leaving())
 
 
 def test_a_kept_connection_that_has_ended_is_made_anew() -> None:
@@ -320,13 +450,27 @@ def test_an_address_that_must_not_be_connected_to() -> None:
     assert (asked, server.connections) == (["127.0.0.1"], 0)
 
 
-def test_a_socket_that_cannot_be_opened() -> None:
-    def none_left(address: str) -> bool:
-        raise OSError(24, "Too many open files")
+def test_a_socket_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = socket.socket
 
+    def none_left(*arguments: Any, **named: Any) -> socket.socket:
+        if threading.current_thread().name == "client":
+            raise OSError(24, "Too many open files")
+        return plain(*arguments, **named)
+
+    async def without(source: Client) -> str:
+        monkeypatch.setattr(exchanges.socket, "socket", none_left)
+        threading.current_thread().name = "client"
+        with pytest.raises(Broken) as caught:
+            await got(source, server.url)
+        return str(caught.value)
+
+    name = threading.current_thread().name
     with serving() as server:
-        found = failure(server.url, client(may=none_left))
-    assert str(found) == "no connection: Too many open files"
+        try:
+            assert run(without) == "no connection: Too many open files"
+        finally:
+            threading.current_thread().name = name
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import random
+import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from rets_pipeline.rets.images import image_fault, jpeg_size
@@ -92,6 +96,34 @@ def test_the_size_of_a_jpeg_is_pillows(mode: str, options: dict[str, Any]) -> No
         for cut in range(0, len(data), len(data) // 20):
             assert jpeg_size(data[:cut]) in (None, size)
             assert image_fault(data[:cut]) is not None
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 1_023, 1_024, 5_000]), max_size=30), st.booleans())
+def test_the_bytes_are_those_that_came(sizes: list[int], has_file: bool) -> None:
+    data = random.Random(5).randbytes(sum(sizes))
+    image = Received()
+    with image, pytest.MonkeyPatch.context() as patch:
+        if has_file:
+            patch.setattr(received, "IN_MEMORY", 3_000)
+        at = 0
+        for size in sizes:
+            image.write(data[at : at + size])
+            at += size
+        content = image.content()
+        assert (content if isinstance(content, bytes) else content.read()) == data
+        assert image.bytes == len(data)
+        assert image.is_in_memory or len(data) > 3_000
+
+
+def test_small_pieces_take_no_more_room_than_they_have() -> None:
+    tracemalloc.start()
+    try:
+        with Received() as image:
+            for _ in range(200_000):
+                image.write(bytes(2))
+            assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_header_that_nobody_can_read() -> None:
