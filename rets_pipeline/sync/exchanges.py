@@ -242,6 +242,8 @@ class _Exchange:
             self._ignored += len(piece)
             return _NO_MORE if self._ignored > _UNWANTED_BYTES else None
         try:
+            if self._head is None:
+                raise Broken("the connection broke (a body without a head)")
             self._taker.write(piece)
         except BaseException as fault:
             self._fault = fault
@@ -307,6 +309,9 @@ _WORDS: dict[int, str] = {
     pycurl.E_SSL_CONNECT_ERROR: "the host offers no encryption that fits",
     pycurl.E_SSL_CACERT_BADFILE: "the file of trusted certificates cannot be read",
     pycurl.E_PARTIAL_FILE: "the answer breaks off",
+    pycurl.E_GOT_NOTHING: "the host ended the connection without an answer",
+    pycurl.E_RECV_ERROR: "the connection broke",
+    pycurl.E_SEND_ERROR: "the connection broke",
 }
 
 

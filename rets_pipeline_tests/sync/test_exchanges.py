@@ -482,10 +482,11 @@ def test_a_socket_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "the connection broke"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", "the connection broke"),
         (b"\x00\xff nonsense " * 100, "the connection broke"),
-        (b"", "the connection broke"),
+        (b"", "the host ended the connection without an answer"),
+        (b"HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\nbody", "the connection broke"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: %b\r\n" % (b"x" * 1_000) * 1_000, "the connection broke"),
     ],
-    ids=["cut", "head", "chunks", "chunk", "length", "nonsense", "nothing", "large head"],
+    ids=["cut", "head", "chunks", "chunk", "length", "nonsense", "nothing", "101", "large head"],
 )  # fmt: skip
 def test_answers_that_are_none(answer: bytes, words: str) -> None:
     with serving(saying(answer)) as server:
