@@ -289,7 +289,7 @@ class _Exchange:
 _OPTIONS: dict[int, object] = {
     pycurl.NOSIGNAL: 1,
     # As much as that is handled before others have their turn.
-    pycurl.BUFFERSIZE: 128 * 1024,
+    pycurl.BUFFERSIZE: 64 * 1024,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     pycurl.PROXY: "",
