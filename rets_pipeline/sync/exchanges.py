@@ -195,7 +195,7 @@ class _Exchange:
         return self._head
 
     async def _transferred(self, url: str, headers: Mapping[str, str]) -> int:
-        """Libcurl's code of what went wrong, or 0."""
+        """What went wrong, as a code of libcurl's; or 0."""
         if headers:
             self._handle.setopt(pycurl.HTTPHEADER, _written({**self._headers, **headers}))
         try:
@@ -316,7 +316,7 @@ _WORDS: dict[int, str] = {
 
 
 def _trusted() -> tuple[int, str]:
-    """Libcurl's option for the certificates that are trusted: those of ``requests``."""
+    """The certificates that are trusted, which are those of ``requests``; an option."""
     named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
     place = next(filter(None, named), certifi.where())
     return (pycurl.CAPATH if Path(place).is_dir() else pycurl.CAINFO), place

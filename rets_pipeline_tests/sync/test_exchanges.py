@@ -427,6 +427,8 @@ def test_certificates_that_are_not(
         assert str(failure(other)) == "the host's certificate is not trusted"
         monkeypatch.delenv("REQUESTS_CA_BUNDLE")
         assert str(failure(server.url)) == "the host's certificate is not trusted"
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))  # none in it has its hash's name
+        assert str(failure(server.url)) == "the host's certificate is not trusted"
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
         assert str(failure(server.url)) == "the file of trusted certificates cannot be read"
     assert server.requests == []
