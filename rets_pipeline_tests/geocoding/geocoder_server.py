@@ -41,7 +41,6 @@ class Asked:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
-    moment: float
 
 
 class GeocoderServer(ThreadingHTTPServer):
@@ -77,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(parts.query))
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.server.guard:
-            self.server.asked.append(Asked(parts.path, query, headers, time.monotonic()))
+            self.server.asked.append(Asked(parts.path, query, headers))
             replies = self.server.replies
             reply = replies.pop(0) if replies else self.server.fallback(query)
         time.sleep(reply.seconds)
