@@ -288,8 +288,9 @@ class _Exchange:
 
 _OPTIONS: dict[int, object] = {
     pycurl.NOSIGNAL: 1,
-    # As much as that is handled before others have their turn.
-    pycurl.BUFFERSIZE: 64 * 1024,
+    # A usual photo at once costs a tenth less than in two pieces; with much more, a host that sends
+    # byte by byte in chunks would keep the others waiting for seconds.
+    pycurl.BUFFERSIZE: 128 * 1024,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     pycurl.PROXY: "",
