@@ -4,7 +4,7 @@ What belongs here: letting libcurl work when one of its sockets is ready, or its
 does not: what is transferred.
 
 ``pycurl.AsyncCurlMulti`` does the same, and tells the event loop for each photo that a socket is
-awaited, and that it is not any more: half of a photo's processor time. Here the sockets have a
+awaited, and that it is not any more: a third of what a photo costs it. Here the sockets have a
 selector of their own, and the event loop awaits that one.
 """
 
